@@ -1,0 +1,278 @@
+"""From argv to parameters and execution: every form in which the capsule has ever been called."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ephys_postprocess import __version__
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.execution import FAILURE_POLICIES, PROGRESS_STYLES, Execution, make_execution
+from ephys_postprocess.parameter_era_table import FLAGS
+from ephys_postprocess.parameter_eras import split_names
+from ephys_postprocess.parameter_errors import Problem, report, show
+from ephys_postprocess.parameter_text import (
+    job_count,
+    parse_parameters,
+    read_parameters,
+    read_parameters_file,
+    value_from_text,
+)
+from ephys_postprocess.parameters import LoadedParameters, Parameters, load_parameters
+
+SHIPPED_PARAMETERS = Path(__file__).parent.parent / "params.json"
+
+EPILOG = """\
+precedence: defaults < parameters (--params, or code/params.json where nothing is given) < single flags.
+
+positional arguments may stand in any order and are told apart by content: true or false is use_motion_corrected, a
+number is n_jobs, anything else is the parameters (a file or JSON text).
+
+"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the caller wants."""
+
+    parameters: Parameters
+    execution: Execution
+    is_example: bool
+    warnings: tuple[str, ...]  # to log: parameters that are renamed, dropped or without effect
+
+
+class NothingToDo(Exception):  # noqa: N818 - not an error
+    """--help or --version has been printed."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that `cli.main` alone decides on exit codes."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ParameterError(f"{message[:1].upper()}{message[1:]}. See --help.")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002 - argparse's signature
+        raise NothingToDo
+
+    def print_help(self, file: Any = None) -> None:
+        from ephys_postprocess.parameter_docs import RULE, help_overview
+
+        self.epilog = f"{EPILOG}{RULE}\n\n{help_overview()}\n"
+        super().print_help(file)
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Everything that argv says, checked.
+
+    Raises
+    ------
+    ParameterError
+        For anything wrong, with all problems of the parameters at once.
+    NothingToDo
+        When --help or --version has been printed.
+    """
+    parser = _make_parser()
+    flags, unknown = parser.parse_known_intermixed_args(list(argv))
+    if unknown:
+        raise ParameterError(_unknown_options(unknown, parser))
+    positionals = _sort_positionals(flags.values)
+    document, source, is_on_command_line = _read_document(flags, positionals)
+    loaded = load_parameters(document, source, split_names(flags.skip_extensions))
+    # The wish to open pickles must come from the command line itself: a file may have come with the data.
+    merged = loaded.flags if is_on_command_line else {k: v for k, v in loaded.flags.items() if k != "allow_pickle"}
+    choices = {**_checked_flags(merged, source), **_given_flags(flags, positionals)}
+    return _assemble(loaded, choices, flags.example)
+
+
+def _assemble(loaded: LoadedParameters, choices: dict[str, Any], is_example: bool) -> Arguments:
+    parameters = loaded.parameters
+    use_motion_corrected = choices.pop("use_motion_corrected", None)
+    if use_motion_corrected is not None:
+        parameters = parameters.model_copy(update={"use_motion_corrected": use_motion_corrected})
+    choices = {_FIELDS.get(name, name): value for name, value in choices.items()}
+    execution = make_execution(loaded.job_kwargs, **choices)
+    warnings = loaded.warnings
+    if execution.job_kwargs_without_effect:
+        names = ", ".join(f"job_kwargs.{name}" for name in execution.job_kwargs_without_effect)
+        warnings = (*warnings, f"Without effect here: {names}.")
+    return Arguments(parameters, execution, is_example, warnings)
+
+
+def _make_parser() -> _Parser:
+    parser = _Parser(
+        prog="run",
+        description="Postprocess spike-sorted recordings: from data/ to results/, one SortingAnalyzer a recording.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("values", nargs="*", metavar="use_motion_corrected | n_jobs | params", help="see below")
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--example", action="store_true", help="make an example recording and postprocess that")
+    _add_parameter_options(parser)
+    _add_execution_options(parser)
+    return parser
+
+
+def _add_parameter_options(parser: _Parser) -> None:
+    group = parser.add_argument_group("what to compute")
+    group.add_argument("--params", metavar="JSON_OR_FILE", help="parameters as JSON text or a file of it")
+    group.add_argument("--params-file", metavar="FILE", help="the same, as a file")
+    group.add_argument("--params-str", metavar="JSON", help="the same, as JSON text")
+    group.add_argument(
+        "--use-motion-corrected",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="apply the motion that preprocessing estimated",
+    )
+    group.add_argument("--skip-extensions", metavar="A,B", help="leave these extensions out, and whatever needs them")
+
+
+def _add_execution_options(parser: _Parser) -> None:
+    group = parser.add_argument_group("how to run (cannot change a result)")
+    group.add_argument(
+        "--n-jobs",
+        metavar="N",
+        help="threads: a whole number, -1 = all cores (the default), or a share such as 0.5 or 1.0; never below 1 nor "
+        "above the cores granted by CO_CPUS, N_JOBS_EXT, SLURM_CPUS_PER_TASK, SLURM_CPUS_ON_NODE, CPU affinity and "
+        "cgroup",
+    )
+    for name in ("data", "results", "scratch"):
+        default = "../scratch, else the temporary folder" if name == "scratch" else f"../{name}, beside code/"
+        group.add_argument(f"--{name}", metavar="FOLDER", help=f"default: {default}")
+    group.add_argument(
+        "--recording", action="append", metavar="NAME", help="only this recording; may be given several times"
+    )
+    group.add_argument(
+        "--on-failure",
+        choices=FAILURE_POLICIES,
+        help="a recording that fails here: exit code 1 (fail, the default), or a placeholder and exit code 0",
+    )
+    group.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        default=None,
+        help="open recordings saved as .pkl: a pickle can run any code, so only for files you trust",
+    )
+    group.add_argument("--progress", choices=PROGRESS_STYLES, help="default: auto = a bar on a terminal, else lines")
+    group.add_argument("--debug", action="store_true", default=None, help="more log, and tracebacks of every failure")
+
+
+def _sort_positionals(values: list[str]) -> dict[str, str]:
+    """Positional values by what they are; empty ones, which an app panel sends, are left out."""
+    positionals: dict[str, str] = {}
+    for value in filter(str.strip, values):
+        meaning = value_from_text(value)
+        if isinstance(meaning, bool):
+            name = "use_motion_corrected"
+        else:
+            name = "n_jobs" if isinstance(meaning, int | float) else "params"
+        if name in positionals:
+            raise ParameterError(
+                f"Two positional arguments for {name}: '{positionals[name]}' and '{value}'. They are told apart by "
+                "content: true or false, a number, a parameters file; each at most once."
+            )
+        positionals[name] = value
+    return positionals
+
+
+def _read_document(flags: argparse.Namespace, positionals: dict[str, str]) -> tuple[dict[str, Any], str, bool]:
+    """The parameters document, what to call it, and whether it stands on the command line itself."""
+    given = {
+        "--params": flags.params,
+        "--params-file": flags.params_file,
+        "--params-str": flags.params_str,
+        "the positional argument": positionals.get("params"),
+    }
+    given = {name: text for name, text in given.items() if text is not None and text.strip()}
+    if len(given) > 1:
+        raise ParameterError(f"Parameters are given more than once: by {' and by '.join(given)}. Give one of them.")
+    if not given:
+        is_shipped = SHIPPED_PARAMETERS.is_file()
+        return (*(read_parameters_file(SHIPPED_PARAMETERS) if is_shipped else ({}, "parameters")), False)
+    name, text = next(iter(given.items()))
+    if name == "--params-file":
+        return (*read_parameters_file(text), False)
+    if name == "--params-str":
+        return parse_parameters(text, name), name, True
+    document, source = read_parameters(text)
+    return document, source, text.lstrip().startswith("{")
+
+
+def _given_flags(flags: argparse.Namespace, positionals: dict[str, str]) -> dict[str, Any]:
+    """Flags given on the command line; an option wins over the positional of the same meaning."""
+    names = (*FLAGS, "use_motion_corrected")
+    given = {name: positionals[name] for name in names if name in positionals}
+    given |= {name: value for name in names if (value := getattr(flags, name, None)) is not None}
+    return _checked_flags(given, "the arguments")
+
+
+def _checked_flags(given: dict[str, Any], source: str) -> dict[str, Any]:
+    """Flags as values, wherever they were given."""
+    checked, problems = {}, []
+    for name, value in given.items():
+        try:
+            checked[name] = _FLAG_READERS[name](value)
+        except (ValueError, TypeError) as err:
+            problems.append(Problem(f"--{name.replace('_', '-')}", f"{err} (got {show(value)})."))
+    if problems:
+        raise ParameterError(report(problems, source))
+    return checked
+
+
+def _switch(value: Any) -> bool:
+    value = value_from_text(value)
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _one_of(choices: tuple[str, ...]) -> Any:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return value
+
+    return read
+
+
+def _folder(value: Any) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be a folder")
+    return Path(value).expanduser().absolute()
+
+
+def _recordings(value: Any) -> tuple[str, ...]:
+    # Names may hold commas, so text is one name.
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(map(str, value)))
+
+
+# Flags whose field of Execution has another name.
+_FIELDS = {
+    "recording": "recordings",
+    "data": "data_folder",
+    "results": "results_folder",
+    "scratch": "scratch_folder",
+}
+_FLAG_READERS = {
+    "n_jobs": job_count,
+    "use_motion_corrected": _switch,
+    "allow_pickle": _switch,
+    "debug": _switch,
+    "progress": _one_of(PROGRESS_STYLES),
+    "on_failure": _one_of(FAILURE_POLICIES),
+    "recording": _recordings,
+    "data": _folder,
+    "results": _folder,
+    "scratch": _folder,
+}
+
+
+def _unknown_options(unknown: list[str], parser: argparse.ArgumentParser) -> str:
+    known = [option for action in parser._actions for option in action.option_strings]
+    lines = []
+    for option in unknown:
+        close = difflib.get_close_matches(option.partition("=")[0], known, n=1, cutoff=0.6)
+        lines.append(f"Unknown option {option}.{f' Did you mean {close[0]}?' if close else ' See --help.'}")
+    return "\n".join(lines)

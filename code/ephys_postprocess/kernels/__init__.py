@@ -1,0 +1,1 @@
+"""Loops over arrays: numpy and numba only; no files, no logging, no SpikeInterface."""

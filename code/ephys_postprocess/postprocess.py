@@ -1,0 +1,204 @@
+"""The stages of one recording as `pipeline.py` lists them: SpikeInterface objects and records meet here."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from ephys_postprocess import provenance
+from ephys_postprocess.inputs import Found, RecordingInput
+from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.spikeinterface_adapters.analyzer import keep_units, make_analyzer, metric_columns, unit_columns
+from ephys_postprocess.spikeinterface_adapters.engine import compute_extensions
+from ephys_postprocess.spikeinterface_adapters.loading import Loaded, load_recording_and_sorting
+from ephys_postprocess.spikeinterface_adapters.result_store import ResultStore
+from ephys_postprocess.spikeinterface_adapters.sampling import SampledTemplates, sample_templates
+from ephys_postprocess.spikeinterface_adapters.sinks import StoreSink
+from ephys_postprocess.spikeinterface_adapters.trace_sources import can_return_in_uV, spike_trains, trace_source
+from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
+from ephys_postprocess.stage_log import Stage, StageLog
+from ephys_postprocess.stages.deduplicate import Deduplication, deduplicate, template_peaks
+from ephys_postprocess.stages.missing_values import find_missing_values
+from ephys_postprocess.stages.write_results import (
+    ResultFiles,
+    copy_session_metadata,
+    write_text,
+    write_units_table,
+)
+from ephys_postprocess.traces import TraceSource
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One recording's inputs with its traces and spikes as arrays."""
+
+    loaded: Loaded
+    traces: TraceSource
+    spikes: SpikeTrains
+    return_in_uV: bool
+    num_threads: int
+    chunk_samples: int
+    scratch_folder: Path
+
+
+@dataclass(frozen=True)
+class KeptUnits:
+    """Which units stay, and what is known of those that go."""
+
+    is_kept: np.ndarray  # bool (num_units,)
+    duplicates: list[dict]  # a row each: removed_unit_id, kept_unit_id, shared_fraction
+
+    def summary(self, log: StageLog) -> str:
+        """The closing line of a recording."""
+        seconds = sum(record.seconds for record in log.records)
+        units_in, units_out = self.is_kept.size, int(self.is_kept.sum())
+        return f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out, {seconds:.1f} s"
+
+
+def load_inputs(item: RecordingInput, parameters, execution, stage: Stage) -> Loaded:
+    """Open the recording and its sorting; raises UpstreamSkipped or InputError."""
+    loaded = load_recording_and_sorting(
+        item, use_motion_corrected=parameters.use_motion_corrected, allow_pickle=execution.allow_pickle
+    )
+    stage.count(
+        units=loaded.sorting.get_num_units(),
+        channels=loaded.recording_to_read.get_num_channels(),
+        segments=loaded.recording_to_read.get_num_segments(),
+    )
+    return loaded
+
+
+def open_traces(loaded: Loaded, parameters, execution) -> Inputs:
+    """Decide how traces are read."""
+    recording = loaded.recording_to_read
+    return_in_uV = parameters.return_in_uV and can_return_in_uV(recording)
+    traces = trace_source(recording, return_in_uV=return_in_uV)
+    chunk_samples = execution.chunk_samples(traces.sampling_frequency_hz, traces.num_channels, traces.dtype.itemsize)
+    execution.scratch_folder.mkdir(parents=True, exist_ok=True)
+    return Inputs(
+        loaded,
+        traces,
+        spike_trains(loaded.sorting, traces.segment_lengths),
+        return_in_uV,
+        execution.num_jobs,
+        chunk_samples,
+        execution.scratch_folder,
+    )
+
+
+def sample(inputs: Inputs, parameters) -> SampledTemplates:
+    """Main channels, sparsity and the templates that de-duplication aligns by."""
+    return sample_templates(
+        inputs.loaded.recording_to_read,
+        inputs.loaded.sorting,
+        inputs.traces,
+        inputs.spikes,
+        parameters,
+        inputs.chunk_samples,
+        inputs.num_threads,
+    )
+
+
+def remove_duplicates(inputs: Inputs, sampled: SampledTemplates, parameters, stage: Stage) -> KeptUnits:
+    """Find the units whose spikes another unit has; every one removed is named in the log."""
+    num_units = inputs.spikes.num_units
+    if parameters.duplicate_threshold is None or num_units == 0:
+        stage.count(units=num_units)
+        return KeptUnits(np.ones(num_units, dtype=bool), [])
+    shifts, amplitudes = template_peaks(sampled.templates, sampled.main_columns, sampled.nbefore)
+    found = deduplicate(
+        inputs.spikes,
+        shifts,
+        amplitudes,
+        duplicate_threshold=parameters.duplicate_threshold,
+        num_threads=inputs.num_threads,
+    )
+    duplicates = _duplicates_table(found, inputs.loaded.sorting.unit_ids)
+    for row in duplicates:
+        logger.info(
+            "  duplicate: unit %(removed_unit_id)s removed in favour of unit %(kept_unit_id)s, "
+            "which has %(shared_fraction).1f %% of its spikes",
+            {**row, "shared_fraction": 100 * row["shared_fraction"]},
+        )
+    stage.count(units_in=num_units, duplicates_removed=len(duplicates), units_out=int(found.is_kept.sum()))
+    return KeptUnits(found.is_kept, duplicates)
+
+
+def compute(
+    inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles, parameters, log: StageLog
+) -> Workspace:
+    """Every extension and metric, written into the hidden store as it is computed."""
+    loaded = inputs.loaded
+    sorting, sparsity, main_channels = keep_units(loaded.sorting, sampled, kept.is_kept)
+    analyzer = make_analyzer(
+        loaded.recording_to_read, sorting, sparsity, main_channels, return_in_uV=inputs.return_in_uV
+    )
+    store = ResultStore(files.building, analyzer, loaded.recording_to_store, inputs.num_threads)
+    work = Workspace(
+        analyzer, inputs.traces, StoreSink(store), inputs.num_threads, inputs.chunk_samples, inputs.scratch_folder
+    )
+    compute_extensions(work, dict(parameters.extensions.arguments()), log.stage)
+    store.finish()
+    return work
+
+
+def write_results(
+    inputs: Inputs,
+    kept: KeptUnits,
+    work: Workspace,
+    files: ResultFiles,
+    found: Found,
+    parameters,
+    log: StageLog,
+    start: datetime,
+) -> None:
+    """Say what is missing, give the store its name, and write the files beside it."""
+    missing = find_missing_values(metric_columns(work.analyzer), work.not_computed, work.analyzer.unit_ids)
+    for values in missing:
+        (logger.warning if values.is_everywhere else logger.info)("  %s", values.line())
+    for note in work.notes:
+        logger.info("  %s", note)
+    loaded = inputs.loaded
+    record = provenance.RunRecord(
+        recording_name=loaded.recording_name,
+        start=start,
+        end=datetime.now().astimezone(),
+        parameters=parameters.arguments(),
+        fingerprint=parameters.fingerprint(),
+        num_jobs=inputs.num_threads,
+        inputs=list(loaded.input_files),
+        counts={
+            "num_units_in": int(kept.is_kept.size),
+            "num_duplicate_units_removed": len(kept.duplicates),
+            "num_units_out": int(kept.is_kept.sum()),
+            "num_spikes": work.spikes.num_spikes,
+            "num_channels": inputs.traces.num_channels,
+            "num_segments": len(inputs.traces.segment_lengths),
+        },
+        duplicates=kept.duplicates,
+        excess_spikes={str(unit_id): int(count) for unit_id, count in loaded.excess_spikes.items()},
+        stages=log.as_table(),
+        metrics_not_computed={column: values.line() for values in missing for column in values.columns},
+        notes=[*loaded.notes, *work.notes],
+    )
+    files.remove_side_files()
+    files.publish_analyzer()
+    copy_session_metadata(files, list(found.metadata_files))
+    write_units_table(files.units_table, unit_columns(work.analyzer))
+    write_text(files.data_process, provenance.data_process_json(record))
+
+
+def _duplicates_table(found: Deduplication, unit_ids) -> list[dict]:
+    rows = zip(found.removed_unit_indices, found.kept_unit_indices, found.shared_fractions, strict=True)
+    return [
+        {
+            "removed_unit_id": str(unit_ids[removed]),
+            "kept_unit_id": str(unit_ids[kept]),
+            "shared_fraction": round(float(fraction), 6),
+        }
+        for removed, kept, fraction in rows
+    ]

@@ -1,0 +1,82 @@
+"""What ran, on what, with which parameters, where and at what cost: an aind-data-schema DataProcess."""
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ephys_postprocess import __version__
+
+CODE_URL = "https://github.com/AllenNeuralDynamics/aind-ephys-postprocessing"
+LIBRARIES = ("spikeinterface", "numpy", "scipy", "scikit-learn", "numba", "pandas", "zarr", "numcodecs")
+
+
+@dataclass
+class RunRecord:
+    """What is known of one recording's run when it is over; every field is plain JSON-like data."""
+
+    recording_name: str
+    start: datetime  # with its time zone
+    end: datetime
+    parameters: dict  # effective, complete
+    fingerprint: str  # hash of what can change the result
+    num_jobs: int
+    inputs: list[str]
+    counts: dict[str, int]
+    duplicates: list[dict]
+    excess_spikes: dict[str, int]
+    stages: list[dict]
+    metrics_not_computed: dict[str, str]  # column: reason
+    notes: list[str] = field(default_factory=list)
+
+
+def data_process_json(record: RunRecord) -> str:
+    """The run as the text of a DataProcess file (aind-data-schema 2.x)."""
+    from aind_data_schema.components.identifiers import Code
+    from aind_data_schema.core.processing import DataProcess, ProcessStage, ResourceUsage
+    from aind_data_schema_models.process_names import ProcessName
+
+    process = DataProcess(
+        process_type=ProcessName.EPHYS_POSTPROCESSING,
+        name="Ephys postprocessing",
+        stage=ProcessStage.PROCESSING,
+        code=Code(
+            url=CODE_URL,
+            name="aind-ephys-postprocessing",
+            version=__version__,
+            language="Python",
+            language_version=platform.python_version(),
+            parameters={**record.parameters, "recording_name": record.recording_name},
+        ),
+        experimenters=["AIND Pipeline"],
+        start_date_time=record.start,
+        end_date_time=record.end,
+        output_parameters=_output_parameters(record),
+        resources=ResourceUsage(
+            os=platform.system(), architecture=platform.machine(), cpu_cores=os.cpu_count(), cpu=platform.processor()
+        ),
+        notes=" ".join(record.notes) or None,
+    )
+    return process.model_dump_json(indent=3)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that numbers depend on, and Python's."""
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), **versions}
+
+
+def _output_parameters(record: RunRecord) -> dict:
+    return {
+        **record.counts,
+        "duplicate_units": record.duplicates,
+        "excess_spikes_removed": record.excess_spikes,
+        "metrics_not_computed": record.metrics_not_computed,
+        "inputs": record.inputs,
+        "n_jobs": record.num_jobs,
+        "parameters_fingerprint": record.fingerprint,
+        "stages": record.stages,
+        "versions": library_versions(),
+        "notes": record.notes,
+    }

@@ -1,0 +1,80 @@
+"""The frozen records that stages hand to each other; dtype, shape and unit of every array stand here once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """All spikes of all units, ordered by segment, then sample (SpikeInterface's spike vector as plain columns)."""
+
+    samples: np.ndarray  # int64 (num_spikes,) sample index within its segment
+    unit_indices: np.ndarray  # int64 (num_spikes,) position of the unit, 0 … num_units - 1
+    segment_indices: np.ndarray  # int64 (num_spikes,)
+    num_units: int
+    segment_lengths: tuple[int, ...]  # samples a segment
+    sampling_frequency_hz: float
+
+    @property
+    def num_spikes(self) -> int:
+        return self.samples.size
+
+    @cached_property
+    def segment_edges(self) -> np.ndarray:
+        """int64 (num_segments + 1,): spikes of segment s are rows segment_edges[s]:segment_edges[s + 1]."""
+        return np.searchsorted(self.segment_indices, np.arange(len(self.segment_lengths) + 1)).astype(np.int64)
+
+    @cached_property
+    def order_by_unit(self) -> np.ndarray:
+        """int64 (num_spikes,): rows sorted by unit, in time order within a unit."""
+        return np.argsort(self.unit_indices, kind="stable").astype(np.int64)
+
+    @cached_property
+    def unit_edges(self) -> np.ndarray:
+        """int64 (num_units + 1,): rows of unit u are order_by_unit[unit_edges[u]:unit_edges[u + 1]]."""
+        counts = np.bincount(self.unit_indices, minlength=self.num_units)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def rows_of_unit(self, unit_index: int) -> np.ndarray:
+        """int64: the rows of one unit's spikes, in time order."""
+        return self.order_by_unit[self.unit_edges[unit_index] : self.unit_edges[unit_index + 1]]
+
+    def line_samples(self, gap_samples: int) -> np.ndarray:
+        """int64 (num_spikes,): samples on one time line, segments end to end with `gap_samples` between them."""
+        lengths = np.asarray(self.segment_lengths, dtype=np.int64) + gap_samples
+        offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        return self.samples + offsets[self.segment_indices]
+
+    def rows_between(self, segment_index: int, start_sample: int, stop_sample: int) -> tuple[int, int]:
+        """The half-open range of rows whose spikes lie in [start_sample, stop_sample) of a segment."""
+        first, last = self.segment_edges[segment_index], self.segment_edges[segment_index + 1]
+        low, high = np.searchsorted(self.samples[first:last], [start_sample, stop_sample])
+        return int(first + low), int(first + high)
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """Which channels belong to which unit, dense and packed."""
+
+    mask: np.ndarray  # bool (num_units, num_channels)
+
+    @cached_property
+    def num_channels_of_unit(self) -> np.ndarray:
+        """int64 (num_units,)"""
+        return self.mask.sum(axis=1).astype(np.int64)
+
+    @cached_property
+    def max_num_channels(self) -> int:
+        """Width of a packed array: the most channels any unit has."""
+        return int(self.num_channels_of_unit.max(initial=0))
+
+    @cached_property
+    def channels_of_unit(self) -> np.ndarray:
+        """int64 (num_units, max_num_channels): ascending channel indices packed left, -1 beyond a unit's own."""
+        channels = np.full((self.mask.shape[0], self.max_num_channels), -1, dtype=np.int64)
+        for unit_index, row in enumerate(self.mask):
+            own = np.flatnonzero(row)
+            channels[unit_index, : own.size] = own
+        return channels

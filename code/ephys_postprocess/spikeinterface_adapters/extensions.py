@@ -1,0 +1,244 @@
+"""The table of extensions: which function computes each, from what the workspace holds."""
+
+import dataclasses
+import logging
+
+import numpy as np
+from spikeinterface.core.core_tools import ms_to_samples
+
+from ephys_postprocess.spikeinterface_adapters.quality_metrics import quality_metrics
+from ephys_postprocess.spikeinterface_adapters.sampling import random_spike_arguments
+from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
+from ephys_postprocess.stages.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
+from ephys_postprocess.stages.correlograms import auto_correlograms, correlograms
+from ephys_postprocess.stages.isi_histograms import isi_histograms
+from ephys_postprocess.stages.principal_components import principal_components
+from ephys_postprocess.stages.random_spikes import select_random_spikes
+from ephys_postprocess.stages.spike_amplitudes import SpikeAmplitudes
+from ephys_postprocess.stages.spike_locations import grid_prototype, prepare_spike_locations
+from ephys_postprocess.stages.template_similarity import template_similarity
+from ephys_postprocess.stages.templates import compute_templates, find_peak_shifts
+from ephys_postprocess.stages.trace_pass import run_trace_pass
+from ephys_postprocess.stages.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.waveforms import WaveformSelection, for_each_block, open_waveforms
+
+logger = logging.getLogger(__name__)
+
+
+def _random_spikes(work: Workspace, extension) -> dict:
+    rows = select_random_spikes(work.spikes, **random_spike_arguments(extension.params))
+    return {"random_spikes_indices": rows}
+
+
+def _noise_levels(work: Workspace, extension) -> dict:
+    params = extension.params
+    return {"noise_levels": work.noise_levels(params.get("method", "mad"), params["random_slices_kwargs"])}
+
+
+def open_waveform_source(work: Workspace, ms_before: float, ms_after: float):
+    """Read the windows of the random spikes, once for everything that needs them."""
+    if work.waveform_source is None:
+        selection = WaveformSelection(
+            work.spikes,
+            work.random_spike_rows,
+            work.sparsity,
+            ms_to_samples(ms_before, work.sampling_frequency_hz),
+            ms_to_samples(ms_after, work.sampling_frequency_hz),
+        )
+        work.waveform_source = open_waveforms(
+            work.traces, selection, work.scratch_folder, work.chunk_samples, work.num_threads, work.report_spikes
+        )
+    return work.waveform_source
+
+
+def _waveforms(work: Workspace, extension) -> dict:
+    source = open_waveform_source(work, extension.params["ms_before"], extension.params["ms_after"])
+    selection = source.selection
+    shape = (selection.num_waveforms, selection.num_samples, selection.width)
+    array = work.sink.create_array(extension, "waveforms", shape, np.dtype(extension.params["dtype"]))
+    rows_per_block = array.chunks[0] if hasattr(array, "chunks") else max(1, 2**21 // max(1, shape[1] * shape[2]))
+
+    def write(first_row, waveforms):
+        array[first_row : first_row + len(waveforms)] = waveforms
+
+    for_each_block(source, rows_per_block, write, work.num_threads)
+    return {"waveforms": array}
+
+
+def _templates(work: Workspace, extension) -> dict:
+    has_waveforms = work.analyzer.has_extension("waveforms")
+    params = work.params_of("waveforms") if has_waveforms else extension.params
+    source = open_waveform_source(work, params["ms_before"], params["ms_after"])
+    return compute_templates(
+        source,
+        extension.params["operators"],
+        work.num_threads,
+        dtype=np.float64 if has_waveforms else np.float32,
+        is_scaled=work.analyzer.return_in_uV,
+    )
+
+
+def _spike_amplitudes(work: Workspace, _params: dict) -> SpikeAmplitudes:
+    in_uV = work.analyzer.return_in_uV
+    shifts = find_peak_shifts(work.average_templates, work.main_channel_indices, work.nbefore, work.analyzer.peak_sign)
+    return SpikeAmplitudes(
+        work.spikes,
+        work.main_channel_indices,
+        shifts,
+        work.traces.exact_gains if in_uV else None,
+        work.traces.exact_offsets if in_uV else None,
+        work.traces.dtype,
+    )
+
+
+def _amplitude_scalings(work: Workspace, params: dict) -> AmplitudeScalings:
+    options = dict(params)
+    given = options.pop("sparsity")
+    mask = scaling_sparsity_mask(
+        None if work.analyzer.sparsity is None else work.sparsity.mask,
+        None if given is None else given.mask,
+        *work.sparsity.mask.shape,
+        options.pop("max_dense_channels"),
+    )
+    traces = work.traces
+    return AmplitudeScalings(
+        work.spikes, work.average_templates, work.nbefore, mask, traces.exact_gains, traces.exact_offsets, **options
+    )
+
+
+def _spike_locations(work: Workspace, params: dict):
+    options = dict(params)
+    seed, method_kwargs = options.pop("seed"), options["method_kwargs"]
+    prototype = None
+    if options["method"] == "grid_convolution" and method_kwargs.get("prototype") is None and work.spikes.num_spikes:
+        prototype = grid_prototype(
+            work.traces,
+            work.spikes,
+            work.main_channel_indices,
+            ms_before=options["ms_before"],
+            ms_after=options["ms_after"],
+            seed=seed,
+            n_peaks=method_kwargs.get("n_peaks", 5000),
+            num_threads=work.num_threads,
+        )
+    return prepare_spike_locations(
+        work.spikes, work.main_channel_indices, work.channel_locations_um, prototype=prototype, **options
+    )
+
+
+# Extensions with a value for every spike: what makes the consumer of the fused pass, and where the values are in it.
+CONSUMERS = {
+    "spike_amplitudes": (_spike_amplitudes, {"amplitudes": "amplitudes"}),
+    "amplitude_scalings": (
+        _amplitude_scalings,
+        {"amplitude_scalings": "amplitude_scalings", "collision_mask": "collision_mask"},
+    ),
+    "spike_locations": (_spike_locations, {"spike_locations": "locations"}),
+}
+
+
+def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict]) -> None:
+    """The fused pass: every extension of CONSUMERS that is wanted, with one read of the traces."""
+    extensions = {name: work.begin(name, params) for name, params in wanted.items()}
+    consumers = {name: CONSUMERS[name][0](work, extension.params) for name, extension in extensions.items()}
+    run_trace_pass(
+        work.traces, work.spikes, list(consumers.values()), work.chunk_samples, work.num_threads, work.report_spikes
+    )
+    for name, consumer in consumers.items():
+        attributes = CONSUMERS[name][1]
+        work.finish(extensions[name], {key: getattr(consumer, attribute) for key, attribute in attributes.items()})
+
+
+def _unit_locations(work: Workspace, extension) -> dict:
+    params = dict(extension.params)
+    from ephys_postprocess.stages.unit_locations import unit_locations
+
+    locations = unit_locations(
+        work.average_templates,
+        work.sparsity.mask,
+        work.main_channel_indices,
+        work.channel_locations_um,
+        nbefore=work.nbefore,
+        sampling_frequency_hz=work.sampling_frequency_hz,
+        num_threads=work.num_threads,
+        **params,
+    )
+    return {"unit_locations": locations}
+
+
+def _template_similarity(work: Workspace, extension) -> dict:
+    similarity = template_similarity(
+        work.average_templates,
+        work.sparsity,
+        work.sampling_frequency_hz,
+        **extension.params,
+        num_threads=work.num_threads,
+    )
+    return {"similarity": similarity}
+
+
+def _correlograms(work: Workspace, extension) -> dict:
+    params = extension.params
+    ccgs, bins = correlograms(work.spikes, params["window_ms"], params["bin_ms"], work.num_threads)
+    return {"ccgs": ccgs, "bins": bins}
+
+
+def _auto_correlograms(work: Workspace, extension) -> dict:
+    params = extension.params
+    acgs, bins = auto_correlograms(work.spikes, params["window_ms"], params["bin_ms"], work.num_threads)
+    return {"acgs": acgs, "bins": bins}
+
+
+def _isi_histograms(work: Workspace, extension) -> dict:
+    histograms, bins = isi_histograms(work.spikes, extension.params["window_ms"], extension.params["bin_ms"])
+    return {"isi_histograms": histograms, "bins": bins}
+
+
+def _principal_components(work: Workspace, extension) -> dict:
+    params = extension.params
+    waveforms = work.params_of("waveforms")
+    source = open_waveform_source(work, waveforms["ms_before"], waveforms["ms_after"])
+    result = principal_components(
+        source.gather_unit,
+        source.selection.trains.unit_indices,
+        work.sparsity,
+        source.selection.num_samples,
+        params["n_components"],
+        params["mode"],
+        params["whiten"],
+        work.num_threads,
+    )
+    work.note_units("principal components: too few spikes for the fit", result.few_spikes_units)
+    work.note_units("principal components: zeros on a channel that no unit could fit", result.unprojected_units)
+    projection = result.projection.astype(np.dtype(params["dtype"]), copy=False)
+    return {"pca_projection": projection, **result.models.as_arrays(work.analyzer.channel_ids)}
+
+
+def _valid_unit_periods(work: Workspace, extension) -> dict | None:
+    if extension.params["method"] != "false_positives_and_negatives":
+        return None
+    options = {name: value for name, value in extension.params.items() if name not in ("method", "minimum_n_spikes")}
+    periods = valid_unit_periods(work.spikes, work.amplitudes("amplitude_scalings"), **options)
+    return {field.name: getattr(periods, field.name) for field in dataclasses.fields(periods)}
+
+
+def _quality_metrics(work: Workspace, extension) -> dict:
+    return {"metrics": quality_metrics(work, extension.params)}
+
+
+# SpikeInterface's name of an extension: the workspace and the begun extension -> its data; None leaves it to
+# SpikeInterface. What is neither here nor in CONSUMERS is SpikeInterface's too.
+COMPUTED_BY = {
+    "random_spikes": _random_spikes,
+    "noise_levels": _noise_levels,
+    "waveforms": _waveforms,
+    "templates": _templates,
+    # "unit_locations": _unit_locations,
+    "template_similarity": _template_similarity,
+    "correlograms": _correlograms,
+    "auto_correlograms": _auto_correlograms,
+    "isi_histograms": _isi_histograms,
+    "principal_components": _principal_components,
+    "valid_unit_periods": _valid_unit_periods,
+    "quality_metrics": _quality_metrics,
+}

@@ -1,0 +1,163 @@
+"""The table of quality metrics: which function computes each, and how the columns become SpikeInterface's table."""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
+from ephys_postprocess.stages import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
+from ephys_postprocess.stages.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
+
+logger = logging.getLogger(__name__)
+
+Columns = dict[str, np.ndarray]
+Reasons = dict[int, str]  # unit index: why its values are missing
+
+
+def _snr(work: Workspace, method: str = "extremum"):
+    return amplitude_metrics.snr(
+        work.average_templates,
+        work.main_channel_indices,
+        np.asarray(work.data_of("noise_levels")["noise_levels"]),
+        work.nbefore,
+        peak_sign=work.analyzer.peak_sign,
+        method=method,
+    )
+
+
+def _amplitude_cutoff(work: Workspace, **params):
+    return amplitude_metrics.amplitude_cutoff(work.spikes, work.amplitudes("amplitude_scalings"), **params)
+
+
+def _amplitude_cv(work: Workspace, amplitude_extension: str = "spike_amplitudes", **params):
+    return amplitude_metrics.amplitude_cv(work.spikes, work.amplitudes(amplitude_extension), **params)
+
+
+def _noise_cutoff(work: Workspace, **params):
+    return amplitude_metrics.noise_cutoff(work.spikes, work.amplitudes("spike_amplitudes"), **params)
+
+
+def _amplitude_median(work: Workspace):
+    return amplitude_metrics.amplitude_median(work.spikes, work.amplitudes("spike_amplitudes"))
+
+
+def _sd_ratio(work: Workspace, **params):
+    return amplitude_metrics.sd_ratio(
+        work.spikes,
+        work.amplitudes("spike_amplitudes"),
+        work.average_templates,
+        work.main_channel_indices,
+        work.noise_levels("std", {"seed": work.metrics_seed}),
+        **params,
+    )
+
+
+def _drift(work: Workspace, direction: str = "y", **params):
+    locations = np.asarray(work.data_of("spike_locations")["spike_locations"])
+    return drift_metrics.drift(work.spikes, locations[direction], **params)
+
+
+def _from_spike_trains(function: Callable) -> Callable:
+    """A metric that needs the spikes alone."""
+
+    def compute(work: Workspace, **params):
+        return function(work.spikes, **params)
+
+    return compute
+
+
+# SpikeInterface's name of a metric: work, its parameters -> (columns, reasons). What is not here is SpikeInterface's.
+METRICS = {
+    "num_spikes": _from_spike_trains(spike_train_metrics.num_spikes),
+    "firing_rate": _from_spike_trains(spike_train_metrics.firing_rate),
+    "presence_ratio": _from_spike_trains(spike_train_metrics.presence_ratio),
+    "firing_range": _from_spike_trains(spike_train_metrics.firing_range),
+    "synchrony": _from_spike_trains(spike_train_metrics.synchrony),
+    "isi_violation": _from_spike_trains(refractory_metrics.isi_violation),
+    "rp_violation": _from_spike_trains(refractory_metrics.rp_violation),
+    "sliding_rp_violation": _from_spike_trains(refractory_metrics.sliding_rp_violation),
+    "snr": _snr,
+    "amplitude_median": _amplitude_median,
+    "amplitude_cutoff": _amplitude_cutoff,
+    "amplitude_cv": _amplitude_cv,
+    "noise_cutoff": _noise_cutoff,
+    "sd_ratio": _sd_ratio,
+    "drift": _drift,
+}
+
+
+def quality_metrics(work: Workspace, params: dict) -> pd.DataFrame:
+    """Every metric asked for, one row a unit, columns in the order and with the dtypes of SpikeInterface.
+
+    Parameters
+    ----------
+    work : Workspace
+        Takes the reasons of missing values as `not_computed`.
+    params : dict
+        As `ComputeQualityMetrics._set_params` made it.
+    """
+    columns: Columns = {}
+    stock_names = []
+    work.metrics_seed = params["seed"]
+    pc_names = [name for name in params["metric_names"] if name in PC_METRIC_COLUMNS]
+    for name in params["metric_names"]:
+        if params["periods"] is not None and name not in pc_names:
+            stock_names.append(name)  # values within periods are SpikeInterface's business
+        elif name in METRICS:
+            values, reasons = METRICS[name](work, **params["metric_params"].get(name, {}))
+            columns.update(values)
+            work.note_missing(values, reasons)
+        elif name not in pc_names:
+            stock_names.append(name)
+    if pc_names:
+        columns.update(_pc_columns(work, pc_names, params["metric_params"]))
+    for name in stock_names:
+        columns.update(_ask_spikeinterface(work, name, params))
+    return _as_table(work.analyzer.unit_ids, columns, params["metric_names"])
+
+
+def _pc_columns(work: Workspace, names: list[str], metric_params: dict) -> Columns:
+    columns, reasons = pc_metrics(
+        np.asarray(work.data_of("principal_components")["pca_projection"]),
+        work.spikes.unit_indices[work.random_spike_rows],
+        work.sparsity.mask,
+        work.main_channel_indices,
+        names,
+        {name: metric_params.get(name, {}) for name in names},
+        work.num_threads,
+    )
+    for column, why in reasons.items():
+        work.not_computed.setdefault(column, {}).update(why)
+    return columns
+
+
+def _ask_spikeinterface(work: Workspace, name: str, params: dict) -> Columns:
+    """A metric that is not ours, by SpikeInterface's own function; its failure is ours to tell, not to hide."""
+    from spikeinterface.metrics.quality.quality_metrics import ComputeQualityMetrics
+
+    extension = ComputeQualityMetrics(work.analyzer)
+    extension.params = {**params, "metric_names": [name]}
+    metric = extension.get_metric_by_name(name)
+    unit_ids = work.analyzer.unit_ids
+    result = metric.compute(
+        work.analyzer,
+        unit_ids=unit_ids,
+        metric_params=params["metric_params"].get(name, {}),
+        tmp_data=extension._prepare_data(work.analyzer, unit_ids) if metric.needs_tmp_data else {},
+        job_kwargs={"n_jobs": 1, "progress_bar": False},
+        periods=params["periods"],
+    )
+    by_column = {next(iter(metric.metric_columns)): result} if isinstance(result, dict) else result._asdict()
+    return {column: np.array([values[unit_id] for unit_id in unit_ids]) for column, values in by_column.items()}
+
+
+def _as_table(unit_ids, columns: Columns, metric_names: list[str]) -> pd.DataFrame:
+    from spikeinterface.metrics.quality.quality_metrics import ComputeQualityMetrics
+
+    dtypes = {}
+    for name in metric_names:
+        dtypes.update(ComputeQualityMetrics.get_metric_by_name(name).metric_columns)
+    ordered = {column: np.asarray(columns[column]).astype(dtype) for column, dtype in dtypes.items()}
+    return pd.DataFrame(ordered, index=pd.Index(unit_ids))

@@ -1,0 +1,67 @@
+"""Where an extension's arrays go: a new result store, or an analyzer that someone already has (any format)."""
+
+from typing import Protocol
+
+import numpy as np
+import zarr
+
+from ephys_postprocess.spikeinterface_adapters.result_store import ResultStore
+
+
+class Sink(Protocol):
+    """Takes the data of extensions, one at a time: `begin`, any number of `create_array`, then `finish`."""
+
+    def begin(self, extension) -> None:
+        """`extension` is a SpikeInterface AnalyzerExtension with its `params` set."""
+
+    def create_array(self, extension, name: str, shape: tuple[int, ...], dtype):
+        """Something that takes `array[start:stop] = block`, already at its final place."""
+
+    def finish(self, extension) -> None:
+        """Write the rest of `extension.data`: what `create_array` did not make."""
+
+
+class StoreSink:
+    """Into the store of a new result."""
+
+    def __init__(self, store: ResultStore):
+        self._store = store
+
+    def begin(self, extension):
+        self._store.add_extension(extension.extension_name, extension.params)
+
+    def create_array(self, extension, name, shape, dtype):
+        return self._store.create_array(extension.extension_name, name, shape, dtype)
+
+    def finish(self, extension):
+        for name, value in extension.data.items():
+            if not isinstance(value, zarr.Array):
+                self._store.write(extension.extension_name, name, value)
+
+
+class AnalyzerSink:
+    """Into an existing SortingAnalyzer of any format, with SpikeInterface's own files and groups."""
+
+    def __init__(self, analyzer):
+        self._analyzer = analyzer
+
+    def begin(self, extension):
+        if self._analyzer.format != "memory":
+            extension._save_params()
+            extension._save_importing_provenance()
+
+    def create_array(self, extension, name, shape, dtype):
+        if self._analyzer.format == "zarr":
+            return extension._get_zarr_extension_group(mode="r+").create_dataset(name, shape=shape, dtype=dtype)
+        if self._analyzer.format == "binary_folder":
+            path = extension._get_binary_extension_folder() / f"{name}.npy"
+            return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        return np.zeros(shape, dtype)
+
+    def finish(self, extension):
+        if self._analyzer.format == "memory":
+            return
+        extension._save_run_info()
+        extension._save_data()
+        if self._analyzer.format == "zarr":
+            zarr.consolidate_metadata(self._analyzer._get_zarr_root().store)

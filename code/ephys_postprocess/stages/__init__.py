@@ -1,0 +1,1 @@
+"""What is computed, stage by stage: arrays and records in, arrays and records out."""

@@ -1,0 +1,88 @@
+"""Principal component projections of every spike, as a consumer of the trace pass (what an export to Phy asks for)."""
+
+import numpy as np
+
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.records import Sparsity, SpikeTrains
+from ephys_postprocess.stages.principal_components import PrincipalComponentModels
+
+ROWS_AT_ONCE = 128  # traces are turned channel first in strips that stay in cache
+
+
+class AllSpikeProjections:
+    """Projects the snippet of each spike, scaled to µV, on the models of its unit's channels.
+
+    Parameters
+    ----------
+    models : PrincipalComponentModels
+        One of the modes by channel.
+    spikes : SpikeTrains
+    sparsity : Sparsity
+    nbefore, nafter : int
+        Samples before and from the spike on; together the length of the snippets that were fitted.
+    gains, offsets : float32 (num_channels,)
+        Of the traces, in µV.
+    projections : float32 (num_spikes, num_components, max_num_channels), zeros, or None
+        Filled; a memory map where all spikes are too many for memory.
+
+    Attributes
+    ----------
+    projections : float32 (num_spikes, num_components, max_num_channels)
+        Zero beyond a unit's own channels, for channels without a fit, and for spikes whose snippet leaves the segment.
+
+    References
+    ----------
+    `ComputePrincipalComponents.run_for_all_spikes` of SpikeInterface 0.105.3, which however projects traces that are
+    not scaled to µV, and those of the first segment only.
+    """
+
+    def __init__(
+        self,
+        models: PrincipalComponentModels,
+        spikes: SpikeTrains,
+        sparsity: Sparsity,
+        nbefore: int,
+        nafter: int,
+        gains: np.ndarray,
+        offsets: np.ndarray,
+        projections: np.ndarray | None = None,
+    ):
+        if models.mode == "concatenated":
+            raise ParameterError(
+                "principal_components.mode: 'concatenated' cannot project all spikes; use by_channel_*."
+            )
+        self.margin_samples = max(nbefore, nafter)
+        self._models, self._spikes, self._sparsity = models, spikes, sparsity
+        self._nbefore, self._nafter = nbefore, nafter
+        self._gains, self._offsets = gains[:, None], offsets[:, None]
+        self._weights, self._shifts = models.weights_and_offsets()
+        self._positions = np.cumsum(sparsity.mask, axis=1) - 1  # of a channel among a unit's packed ones
+        if projections is None:
+            shape = (spikes.num_spikes, models.components.shape[1], sparsity.max_num_channels)
+            projections = np.zeros(shape, dtype=np.float32)
+        self.projections = projections
+
+    def consume(self, traces, origin_sample, segment_index, first_spike, last_spike):
+        spikes = self._spikes
+        starts = spikes.samples[first_spike:last_spike] - self._nbefore
+        stops = spikes.samples[first_spike:last_spike] + self._nafter
+        inside = np.flatnonzero((starts >= 0) & (stops <= spikes.segment_lengths[segment_index]))
+        units = spikes.unit_indices[first_spike:last_spike][inside]
+        rows, starts = first_spike + inside, starts[inside] - origin_sample
+        is_used = self._sparsity.mask[np.unique(units)].any(axis=0)
+        channels = np.flatnonzero(is_used)
+        for channel, trace in zip(channels, self._scaled_by_channel(traces, channels), strict=True):
+            own = np.flatnonzero(self._sparsity.mask[units, channel])
+            windows = np.lib.stride_tricks.sliding_window_view(trace, self._nbefore + self._nafter)[starts[own]]
+            model = self._models.model_of_channel(channel)
+            own_projections = windows.astype(np.float64) @ self._weights[model] - self._shifts[model]
+            self.projections[rows[own], :, self._positions[units[own], channel]] = own_projections
+
+    def _scaled_by_channel(self, traces, channels):
+        """float32 (num_channels, num_rows), µV"""
+        by_channel = np.empty((channels.size, len(traces)), dtype=np.float32)
+        for first in range(0, len(traces), ROWS_AT_ONCE):
+            by_channel[:, first : first + ROWS_AT_ONCE] = traces[first : first + ROWS_AT_ONCE, channels].T
+        by_channel *= self._gains[channels]
+        by_channel += self._offsets[channels]
+        return by_channel

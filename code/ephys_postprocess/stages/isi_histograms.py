@@ -1,0 +1,45 @@
+"""Histograms of inter-spike intervals."""
+
+import numpy as np
+
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.records import SpikeTrains
+
+
+def isi_histograms(spikes: SpikeTrains, window_ms: float = 50.0, bin_ms: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of the intervals between successive spikes of each unit, within segments.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+    window_ms : float
+        Longest interval, cut to a multiple of the bin; the last bin includes it.
+    bin_ms : float
+
+    Returns
+    -------
+    isi_histograms : int64 (num_units, num_bins)
+    bins : float64 (num_bins + 1,)
+        Edges, ms.
+
+    References
+    ----------
+    `compute_isi_histograms` of SpikeInterface, exactly.
+    """
+    window = round(spikes.sampling_frequency_hz * window_ms * 1e-3)
+    bin_samples = round(spikes.sampling_frequency_hz * bin_ms * 1e-3)
+    if bin_samples < 1 or window < bin_samples:
+        raise ParameterError(
+            f"isi_histograms: bin_ms must be at least one sample and at most window_ms (got {bin_ms}, {window_ms})."
+        )
+    window -= window % bin_samples
+    num_bins = window // bin_samples
+    order = spikes.order_by_unit
+    units = spikes.unit_indices[order]
+    segments = spikes.segment_indices[order]
+    intervals = np.diff(spikes.samples[order])
+    is_counted = (units[1:] == units[:-1]) & (segments[1:] == segments[:-1]) & (intervals <= window)
+    bins = np.minimum(intervals[is_counted] // bin_samples, num_bins - 1)
+    counts = np.bincount(units[1:][is_counted] * num_bins + bins, minlength=spikes.num_units * num_bins)
+    edges = np.arange(num_bins + 1) * bin_samples * 1e3 / spikes.sampling_frequency_hz
+    return counts.reshape(spikes.num_units, num_bins).astype(np.int64), edges

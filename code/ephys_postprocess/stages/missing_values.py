@@ -1,0 +1,53 @@
+"""Which metric values are missing and why, gathered so that each reason is said once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+UNEXPLAINED = "SpikeInterface gave no value"
+_UNITS_NAMED = 6  # in a log line; the record has them all
+
+
+@dataclass(frozen=True)
+class MissingValues:
+    """Columns that lack a value for the same units for the same reason."""
+
+    columns: tuple[str, ...]
+    unit_ids: tuple[str, ...]
+    is_everywhere: bool  # no unit has a value
+    reason: str
+
+    def line(self) -> str:
+        """One line for the log."""
+        if self.is_everywhere:
+            return f"{', '.join(self.columns)}: no value for any unit: {self.reason}"
+        named = ", ".join(self.unit_ids[:_UNITS_NAMED]) + (", …" if len(self.unit_ids) > _UNITS_NAMED else "")
+        return f"{', '.join(self.columns)}: no value for {len(self.unit_ids)} unit(s) ({named}): {self.reason}"
+
+
+def find_missing_values(
+    columns: dict[str, np.ndarray], reasons: dict[str, dict[int, str]], unit_ids
+) -> list[MissingValues]:
+    """Group the NaNs of a table by reason and units, in the order of the columns.
+
+    Parameters
+    ----------
+    columns : dict of (num_units,)
+        Numeric columns; integers never miss a value.
+    reasons : dict
+        Column: unit index: why it has no value; units not in it are `UNEXPLAINED`.
+    unit_ids : sequence (num_units,)
+    """
+    groups: dict[tuple, list[str]] = {}
+    for column, values in columns.items():
+        values = np.asarray(values)
+        missing = np.flatnonzero(np.isnan(values)) if values.dtype.kind == "f" else np.array([], dtype=int)
+        by_reason: dict[str, list[int]] = {}
+        for unit_index in missing.tolist():
+            by_reason.setdefault(reasons.get(column, {}).get(unit_index, UNEXPLAINED), []).append(unit_index)
+        for reason, units in by_reason.items():
+            groups.setdefault((reason, tuple(units)), []).append(column)
+    return [
+        MissingValues(tuple(names), tuple(str(unit_ids[unit]) for unit in units), len(units) == len(unit_ids), reason)
+        for (reason, units), names in groups.items()
+    ]

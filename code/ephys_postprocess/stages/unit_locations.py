@@ -1,0 +1,198 @@
+"""Where each unit sits, from its template: SpikeInterface's `unit_locations` methods."""
+
+import numpy as np
+
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.kernels import location_grid, triangulation, trust_region
+from ephys_postprocess.records import Sparsity
+from ephys_postprocess.stages.spike_locators import (
+    OPTIMIZERS,
+    locate_on_grid,
+    quantile_above,
+    require,
+    triangulate_with_penalty,
+)
+
+# One search by scipy takes 60 to 80 ms: these many at least, and this share of the units, are worth it.
+RETRACED_UNITS = 8
+RETRACED_SHARE = 0.04
+METHODS = ("monopolar_triangulation", "center_of_mass", "grid_convolution", "max_channel")
+
+
+def locate_units(
+    templates,
+    sparsity: Sparsity,
+    main_channels,
+    channel_locations_um,
+    num_before,
+    sampling_frequency_hz,
+    *,
+    method="monopolar_triangulation",
+    retrace_slow_searches=True,
+    **method_kwargs,
+):
+    """The location of every unit.
+
+    Parameters
+    ----------
+    templates : float (num_units, num_samples, num_channels)
+        Dense average templates; only the channels of `sparsity` count, except in grid convolution.
+    sparsity : Sparsity
+        The analyzer's; of a dense analyzer, what a radius of `radius_um` (75) around the main channel gives.
+    main_channels : int64 (num_units,)
+    channel_locations_um : float64 (num_channels, 2)
+    num_before : int
+        Samples of the template before the spike.
+    method : str
+        "monopolar_triangulation", "center_of_mass", "grid_convolution" or "max_channel".
+    retrace_slow_searches : bool
+        Least squares only: search again with scipy, at 80 ms a unit and half a second for its import, where the
+        search runs out of evaluations. Without it about 1 % of the values are up to 1 % of their spread off.
+    **method_kwargs
+        As in SpikeInterface. What it uses for dense analyzers only (`radius_um`, `peak_sign`, `peak_mode` of the
+        first two methods) and `enforce_decrease`, which it ignores, change nothing.
+
+    Returns
+    -------
+    float64 (num_units, 2 … 4), float32 for "max_channel"
+        x, y[, z[, alpha]] in µm (alpha: template unit × µm).
+
+    Raises
+    ------
+    ParameterError
+        An unknown method, feature, optimizer or name.
+
+    References
+    ----------
+    spikeinterface.postprocessing.localization_tools
+    """
+    locations = np.ascontiguousarray(np.asarray(channel_locations_um, dtype=np.float64)[:, :2])
+    require("unit_locations.method", method, METHODS)
+    inputs = _Templates(np.asarray(templates), sparsity, np.asarray(main_channels), locations, int(num_before))
+    locate, allowed = {
+        "monopolar_triangulation": (_triangulate, TRIANGULATION_PARAMETERS),
+        "center_of_mass": (_center, CENTER_PARAMETERS),
+        "grid_convolution": (_convolve, GRID_PARAMETERS),
+        "max_channel": (_main_channel_locations, ()),
+    }[method]
+    unknown = sorted(set(method_kwargs) - set(allowed))
+    if unknown:
+        raise ParameterError(f"unit_locations: unknown {', '.join(unknown)}. Allowed: {', '.join(allowed)}.")
+    if method == "grid_convolution":
+        method_kwargs["sampling_frequency_hz"] = sampling_frequency_hz
+    if method == "monopolar_triangulation":
+        method_kwargs["retrace_slow_searches"] = retrace_slow_searches
+    return locate(inputs, **method_kwargs)
+
+
+TRIANGULATION_PARAMETERS = (
+    "optimizer", "radius_um", "max_distance_um", "return_alpha", "enforce_decrease", "feature", "peak_sign",
+    "peak_mode",
+)  # fmt: skip
+CENTER_PARAMETERS = ("peak_sign", "radius_um", "feature")
+GRID_PARAMETERS = (
+    "invert_prototype_waveform", "radius_um", "upsampling_um", "sigma_ms", "margin_um", "prototype", "percentile",
+    "weight_method",
+)  # fmt: skip
+
+
+class _Templates:
+    def __init__(self, templates, sparsity, main_channels, locations, num_before):
+        self.templates = templates
+        self.sparsity = sparsity
+        self.main_channels = main_channels
+        self.locations = locations
+        self.num_before = num_before
+
+    def sources(self, feature, is_absolute):
+        """`triangulation.PointSources` of every unit on its sparse channels."""
+        channels = self.sparsity.channels_of_unit
+        features = np.zeros(channels.shape)
+        for unit_index, row in enumerate(self.sparsity.mask):
+            own = self.templates[unit_index][np.newaxis, :, row]
+            features[unit_index, : own.shape[2]] = triangulation.contact_features(own, feature, self.num_before)[0]
+        return triangulation.place_sources(np.abs(features) if is_absolute else features, channels, self.locations)
+
+
+def _center(inputs, feature="ptp", **_):
+    require("feature", feature, ("ptp", "mean", "energy", "peak_voltage"))
+    return triangulation.centers_of_mass(inputs.sources(feature, is_absolute=False))
+
+
+def _triangulate(
+    inputs,
+    retrace_slow_searches,
+    optimizer="least_square",
+    max_distance_um=1000.0,
+    return_alpha=False,
+    feature="ptp",
+    **_,
+):
+    require("feature", feature, ("ptp", "energy", "peak_voltage"))
+    require("optimizer", optimizer, OPTIMIZERS)
+    sources = inputs.sources(feature, is_absolute=True)
+    if optimizer == "least_square":
+        found, is_unfinished = trust_region.triangulate_least_squares(sources, max_distance_um)
+        if retrace_slow_searches:
+            _retrace(sources, found, np.flatnonzero(is_unfinished), max_distance_um)
+    else:
+        found = triangulate_with_penalty(sources, max_distance_um)
+    return found if return_alpha else found[:, :3]
+
+
+def _retrace(sources, found, unfinished, max_distance_um):
+    """Let scipy search again for the units in `unfinished` that rounding leads farthest, and write into `found`.
+
+    SpikeInterface's search for about one unit in ten runs out of evaluations on its way; where it then stands may
+    depend on the last bit of every operation. All of a few units, or the worst of many, are put where it stands.
+    """
+    at_most = max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))
+    if unfinished.size > at_most:
+        strayed = trust_region.distances_led_by_rounding(sources[unfinished], found[unfinished], max_distance_um)
+        unfinished = unfinished[np.argsort(-strayed, kind="stable")[:at_most]]
+    for row in unfinished:
+        found[row] = _search_with_scipy(sources[row : row + 1], max_distance_um)
+
+
+def _search_with_scipy(source, max_distance_um):
+    """float64 (4,): where scipy's own search runs out of evaluations."""
+    from scipy.optimize import least_squares  # here, because importing it costs up to half a second
+
+    is_contact = source.is_contact[0]
+    amplitudes = source.amplitudes[0, is_contact]
+    contacts = np.column_stack([source.x_um[0, is_contact], source.y_um[0, is_contact]])
+
+    def residuals(point):
+        distances = np.sqrt(((contacts - point[np.newaxis, :2]) ** 2).sum(axis=1) + point[2] ** 2)
+        return amplitudes - point[3] / distances
+
+    start, low, high = triangulation.initial_guess(source, max_distance_um)
+    return least_squares(residuals, x0=start[0], bounds=(low[0], high[0])).x
+
+
+def _convolve(
+    inputs,
+    sampling_frequency_hz,
+    invert_prototype_waveform=True,
+    sigma_ms=0.25,
+    prototype=None,
+    percentile=5.0,
+    **grid_shape,
+):
+    num_samples = inputs.templates.shape[1]
+    if prototype is None:
+        window = inputs.num_before, num_samples - inputs.num_before
+        prototype = location_grid.gaussian_prototype(*window, sampling_frequency_hz, sigma_ms)
+        prototype *= -1 if invert_prototype_waveform else 1
+    grid = location_grid.build_location_grid(inputs.locations, inputs.main_channels, **grid_shape)
+    groups = grid.group_of_channel[inputs.main_channels]
+    products = np.zeros((groups.size, grid.channels.shape[1]), dtype=np.float32)
+    for unit_index, group in enumerate(groups):
+        channels = grid.channels[group][grid.channels[group] >= 0]
+        own = inputs.templates[unit_index][:, channels]
+        products[unit_index, : channels.size] = (own * np.ravel(prototype)[:, np.newaxis]).sum(axis=0)
+    return locate_on_grid(products, groups, grid, quantile_above(percentile))
+
+
+def _main_channel_locations(inputs):
+    return inputs.locations[inputs.main_channels].astype(np.float32)

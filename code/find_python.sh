@@ -1,0 +1,85 @@
+# Sourced by `run` and `run_tests`: sets CAPSULE_PYTHON to an interpreter that has what the lock file asks for.
+# In order: the python on PATH when it is prepared (container, CodeOcean, conda); the environment made here before;
+# a new environment from the lock file, made once.
+
+say() { printf '%s\n' "$*" >&2; }
+
+# The modules a run imports, and the SpikeInterface it is written for.
+is_prepared() {
+    "$1" - "$2" 2>/dev/null <<'PY'
+import importlib.metadata, importlib.util, sys
+needed = ["numpy", "scipy", "pandas", "numba", "zarr", "pydantic", "spikeinterface", "sklearn", "aind_data_schema"]
+if sys.argv[1] == "requirements-test.lock":
+    needed += ["pytest", "hypothesis", "jsonschema", "networkx", "psutil"]
+ready = (3, 11) <= sys.version_info[:2] <= (3, 13) and all(importlib.util.find_spec(name) for name in needed)
+sys.exit(0 if ready and importlib.metadata.version("spikeinterface").startswith("0.105.") else 1)
+PY
+}
+
+is_supported_python() {
+    "$1" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+}
+
+find_base_python() {
+    local candidate
+    for candidate in python3 python3.11 python3.12 python3.13 python; do
+        if is_supported_python "$candidate"; then
+            printf '%s' "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+make_environment() { # folder, lock file
+    local folder="$1" lock_file="$2" base_python
+    if ! base_python="$(find_base_python)"; then
+        say "Cannot run: the python on PATH has no SpikeInterface 0.105 environment, and no Python 3.11, 3.12 or 3.13 was"
+        say "found to make one with. Install one of them, or run inside the image of environment/Dockerfile."
+        return 1
+    fi
+    say "Setting up the Python environment, once (one to three minutes): $folder"
+    rm -rf -- "$folder"
+    if ! { "$base_python" -m venv "$folder" &&
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock_file"; } >&2; then
+        say "Cannot run: the environment could not be made (see above). It needs disk space in $(dirname -- "$folder")"
+        say "and a Python package registry that pip can reach; without one, run inside the image of environment/Dockerfile."
+        rm -rf -- "$folder"
+        return 1
+    fi
+    touch -- "$folder/complete"
+    say "Environment ready."
+}
+
+find_python() { # code folder, lock file name
+    local lock_file="$1/$2" cache key folder
+    if [[ -n "${CAPSULE_PYTHON:-}" ]]; then
+        return 0
+    fi
+    local candidate
+    for candidate in python3 python; do
+        if is_prepared "$candidate" "$2"; then
+            CAPSULE_PYTHON="$candidate"
+            return 0
+        fi
+    done
+    cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ephys-postprocess"
+    key="$(cksum <"$lock_file" | tr -c '0-9\n' '-')"
+    folder="$cache/${2%.lock}-$key"
+    CAPSULE_PYTHON="$folder/bin/python"
+    if [[ -f "$folder/complete" ]]; then
+        return 0
+    fi
+    if ! mkdir -p -- "$cache" 2>/dev/null; then
+        say "Cannot run: no prepared Python environment on PATH, and $cache cannot be written to make one in."
+        say "Set XDG_CACHE_HOME to a writable folder, or run inside the image of environment/Dockerfile."
+        exit 1
+    fi
+    # Two first runs at once: the second waits for the first one's environment.
+    exec 9>"$folder.lock"
+    if command -v flock >/dev/null; then flock 9; fi
+    if [[ ! -f "$folder/complete" ]]; then
+        make_environment "$folder" "$lock_file" || exit 1
+    fi
+    exec 9>&-
+}

@@ -1,0 +1,52 @@
+"""Write what is made from the parameter declaration: params.json, params.schema.json and the README's table.
+
+usage: python tools/render_docs.py [--check]   (--check writes nothing and exits 1 when something is out of date)
+"""
+
+import sys
+from pathlib import Path
+
+CODE_FOLDER = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CODE_FOLDER))
+
+from ephys_postprocess.parameter_docs import json_schema, readme_table, shipped_document, to_json  # noqa: E402
+
+START, END = "<!-- parameters:start -->", "<!-- parameters:end -->"
+
+
+def rendered_files(code_folder: Path = CODE_FOLDER) -> dict[Path, str]:
+    """Path → text of every file that is made from the declaration."""
+    readme = code_folder.parent / "README.md"
+    files = {
+        code_folder / "params.json": to_json(shipped_document()),
+        code_folder / "params.schema.json": to_json(json_schema()),
+    }
+    if readme.exists():  # the pipeline keeps code/ alone
+        files[readme] = with_table(readme.read_text(encoding="utf-8"))
+    return files
+
+
+def with_table(readme: str) -> str:
+    """The README with the present table between its markers, which are added at the end where there are none."""
+    if START not in readme or END not in readme:
+        readme = f"{readme.rstrip()}\n\n## Parameters\n\n{START}\n{END}\n"
+    before, rest = readme.split(START, 1)
+    after = rest.split(END, 1)[1]
+    return f"{before}{START}\n{readme_table()}\n{END}{after}"
+
+
+def main() -> int:
+    """Write the files, or say which are out of date."""
+    is_check = "--check" in sys.argv[1:]
+    stale = [
+        path for path, text in rendered_files().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        print(f"{'out of date' if is_check else 'written'}: {path.name}")
+        if not is_check:
+            path.write_text(rendered_files()[path], encoding="utf-8")
+    return 1 if is_check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
