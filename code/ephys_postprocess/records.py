@@ -78,3 +78,14 @@ class Sparsity:
             own = np.flatnonzero(row)
             channels[unit_index, : own.size] = own
         return channels
+
+
+@dataclass(frozen=True)
+class Table:
+    """One row a unit: what becomes a pandas DataFrame only where someone needs one (pandas is slow to import)."""
+
+    index: np.ndarray  # (num_rows,) unit ids
+    columns: dict[str, np.ndarray]  # each (num_rows,)
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        return self.columns[column]

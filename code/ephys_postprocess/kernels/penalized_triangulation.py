@@ -26,12 +26,13 @@ DIFFERENCE = 1e-8
 
 
 @kernel
-def triangulate_with_penalty(amplitudes, x_um, y_um, num_contacts, start, low, high, found):
+def triangulate_with_penalty(amplitudes, shares, x_um, y_um, num_contacts, start, low, high, found):
     """Fit a point source to each row of amplitudes, its strength solved for, its distance from the probe favoured.
 
     Parameters
     ----------
-    amplitudes, x_um, y_um : float64 (num_problems, max_num_contacts)
+    amplitudes, shares, x_um, y_um : float64 (num_problems, max_num_contacts)
+        Shares are amplitudes divided by the highest, rounded as the caller's data type rounds them.
     num_contacts : int64 (num_problems,)
         Contacts in use, packed left.
     start, low, high : float64 (num_problems, 4)
@@ -54,10 +55,7 @@ def triangulate_with_penalty(amplitudes, x_um, y_um, num_contacts, start, low, h
         if count == 0 or own.max() <= 0.0 or not np.isfinite(point[0] + point[1]):
             found[row, :] = np.nan
             continue
-        shares = np.empty(count)
-        for contact in range(count):
-            shares[contact] = own[contact] / own.max()
-        problem = (own, own_x, own_y, shares, np.empty(count), np.empty(count))
+        problem = (own, own_x, own_y, shares[row, :count], np.empty(count), np.empty(count))
         _minimize(point, low[row], high[row], problem)
         found[row, 3] = _strength(point, problem)
 

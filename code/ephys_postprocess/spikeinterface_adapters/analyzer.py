@@ -35,7 +35,7 @@ def metric_columns(analyzer) -> dict[str, np.ndarray]:
     for name in ("quality_metrics", "template_metrics", "spiketrain_metrics"):
         if analyzer.has_extension(name):
             table = analyzer.get_extension(name).data["metrics"]
-            columns |= {column: table[column].to_numpy() for column in table.columns if column not in columns}
+            columns |= {column: np.asarray(table[column]) for column in table.columns if column not in columns}
     return columns
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 
+from ephys_postprocess.records import Table
 from ephys_postprocess.spikeinterface_adapters.extensions import COMPUTED_BY, CONSUMERS, compute_for_all_spikes
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 
@@ -49,10 +50,17 @@ def compute_one(work: Workspace, name: str, params: dict) -> None:
     data = COMPUTED_BY[name](work, extension) if name in COMPUTED_BY else None
     if data is None:
         extension._run(**({"n_jobs": 1, "progress_bar": False} if extension.need_job_kwargs else {}))
-        data = {key: value for key, value in extension.data.items() if key != "runtime_s"}
+        data = {key: _as_table(value) for key, value in extension.data.items() if key != "runtime_s"}
         extension.data.clear()
     work.finish(extension, data)
 
 
 def _position(name: str) -> int:
     return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+def _as_table(value):
+    """SpikeInterface's DataFrames as our tables; anything else as it is."""
+    if not hasattr(value, "columns"):
+        return value
+    return Table(value.index.to_numpy(), {column: value[column].to_numpy() for column in value.columns})

@@ -1,12 +1,12 @@
 """The table of extensions: which function computes each, from what the workspace holds."""
 
 import dataclasses
-import logging
 
 import numpy as np
 from spikeinterface.core.core_tools import ms_to_samples
 
-from ephys_postprocess.spikeinterface_adapters.quality_metrics import quality_metrics
+from ephys_postprocess.records import Table
+from ephys_postprocess.spikeinterface_adapters.quality_metrics import metrics_table, quality_metrics
 from ephys_postprocess.spikeinterface_adapters.sampling import random_spike_arguments
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stages.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
@@ -16,13 +16,15 @@ from ephys_postprocess.stages.principal_components import principal_components
 from ephys_postprocess.stages.random_spikes import select_random_spikes
 from ephys_postprocess.stages.spike_amplitudes import SpikeAmplitudes
 from ephys_postprocess.stages.spike_locations import grid_prototype, prepare_spike_locations
+from ephys_postprocess.stages.template_metrics import template_metrics
 from ephys_postprocess.stages.template_similarity import template_similarity
 from ephys_postprocess.stages.templates import compute_templates, find_peak_shifts
 from ephys_postprocess.stages.trace_pass import run_trace_pass
+from ephys_postprocess.stages.unit_locations import locate_units
 from ephys_postprocess.stages.valid_unit_periods import valid_unit_periods
 from ephys_postprocess.stages.waveforms import WaveformSelection, for_each_block, open_waveforms
 
-logger = logging.getLogger(__name__)
+DENSE_RADIUS_UM = 75.0  # SpikeInterface's: the channels that unit locations use where the analyzer is dense
 
 
 def _random_spikes(work: Workspace, extension) -> dict:
@@ -150,18 +152,18 @@ def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict]) -> None:
 
 
 def _unit_locations(work: Workspace, extension) -> dict:
-    params = dict(extension.params)
-    from ephys_postprocess.stages.unit_locations import unit_locations
-
-    locations = unit_locations(
+    options = {name: value for name, value in extension.params.items() if value is not None}
+    sparsity = work.sparsity
+    if work.analyzer.sparsity is None:
+        sparsity = work.sparsity_within(options.get("radius_um", DENSE_RADIUS_UM))
+    locations = locate_units(
         work.average_templates,
-        work.sparsity.mask,
+        sparsity,
         work.main_channel_indices,
         work.channel_locations_um,
-        nbefore=work.nbefore,
-        sampling_frequency_hz=work.sampling_frequency_hz,
-        num_threads=work.num_threads,
-        **params,
+        work.nbefore,
+        work.sampling_frequency_hz,
+        **options,
     )
     return {"unit_locations": locations}
 
@@ -222,8 +224,32 @@ def _valid_unit_periods(work: Workspace, extension) -> dict | None:
     return {field.name: getattr(periods, field.name) for field in dataclasses.fields(periods)}
 
 
+def _template_metrics(work: Workspace, extension) -> dict:
+    params = extension.params
+    operator = params["template_operator"]
+    templates = work.average_templates if operator == "average" else np.asarray(work.data_of("templates")[operator])
+    same = ("upsampling_factor", "depth_direction", "min_thresh_detect_peaks_troughs", "edge_exclusion_ms")
+    result = template_metrics(
+        templates,
+        work.main_channel_indices,
+        work.sparsity.mask,
+        work.channel_locations_um,
+        work.sampling_frequency_hz,
+        tuple(params["metric_names"]),
+        params["metric_params"],
+        **{name: params[name] for name in (*same, "min_peak_trough_distance_ratio", "min_extremum_distance_samples")},
+    )
+    for column, reasons in result.reasons.items():
+        work.note_missing([column], reasons)
+    return {
+        "metrics": metrics_table(extension, result.columns),
+        "peaks_data": Table(work.analyzer.unit_ids, result.peaks_data),
+        "main_channel_templates": result.main_channel_templates,
+    }
+
+
 def _quality_metrics(work: Workspace, extension) -> dict:
-    return {"metrics": quality_metrics(work, extension.params)}
+    return {"metrics": metrics_table(extension, quality_metrics(work, extension.params))}
 
 
 # SpikeInterface's name of an extension: the workspace and the begun extension -> its data; None leaves it to
@@ -233,12 +259,13 @@ COMPUTED_BY = {
     "noise_levels": _noise_levels,
     "waveforms": _waveforms,
     "templates": _templates,
-    # "unit_locations": _unit_locations,
+    "unit_locations": _unit_locations,
     "template_similarity": _template_similarity,
     "correlograms": _correlograms,
     "auto_correlograms": _auto_correlograms,
     "isi_histograms": _isi_histograms,
     "principal_components": _principal_components,
     "valid_unit_periods": _valid_unit_periods,
+    "template_metrics": _template_metrics,
     "quality_metrics": _quality_metrics,
 }

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
+from ephys_postprocess.records import Table
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stages import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
 from ephys_postprocess.stages.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
@@ -88,8 +88,8 @@ METRICS = {
 }
 
 
-def quality_metrics(work: Workspace, params: dict) -> pd.DataFrame:
-    """Every metric asked for, one row a unit, columns in the order and with the dtypes of SpikeInterface.
+def quality_metrics(work: Workspace, params: dict) -> Columns:
+    """Every metric asked for, by column.
 
     Parameters
     ----------
@@ -115,7 +115,19 @@ def quality_metrics(work: Workspace, params: dict) -> pd.DataFrame:
         columns.update(_pc_columns(work, pc_names, params["metric_params"]))
     for name in stock_names:
         columns.update(_ask_spikeinterface(work, name, params))
-    return _as_table(work.analyzer.unit_ids, columns, params["metric_names"])
+    return columns
+
+
+def metrics_table(extension, columns: Columns) -> Table:
+    """The columns of a metric extension in the order and with the dtypes of SpikeInterface, one row a unit."""
+    dtypes = {}
+    for name in extension.params["metric_names"]:
+        dtypes.update(extension.get_metric_by_name(name).metric_columns)
+    unit_ids = np.asarray(extension.sorting_analyzer.unit_ids)
+    if unit_ids.size == 0:  # a stage without units may not know its columns
+        columns = dict.fromkeys(dtypes, np.zeros(0))
+    ordered = {column: np.asarray(columns[column]).astype(dtype) for column, dtype in dtypes.items()}
+    return Table(unit_ids, ordered)
 
 
 def _pc_columns(work: Workspace, names: list[str], metric_params: dict) -> Columns:
@@ -151,13 +163,3 @@ def _ask_spikeinterface(work: Workspace, name: str, params: dict) -> Columns:
     )
     by_column = {next(iter(metric.metric_columns)): result} if isinstance(result, dict) else result._asdict()
     return {column: np.array([values[unit_id] for unit_id in unit_ids]) for column, values in by_column.items()}
-
-
-def _as_table(unit_ids, columns: Columns, metric_names: list[str]) -> pd.DataFrame:
-    from spikeinterface.metrics.quality.quality_metrics import ComputeQualityMetrics
-
-    dtypes = {}
-    for name in metric_names:
-        dtypes.update(ComputeQualityMetrics.get_metric_by_name(name).metric_columns)
-    ordered = {column: np.asarray(columns[column]).astype(dtype) for column, dtype in dtypes.items()}
-    return pd.DataFrame(ordered, index=pd.Index(unit_ids))

@@ -19,6 +19,7 @@ from spikeinterface.core.core_tools import (
 from spikeinterface.core.sortinganalyzer import get_extension_class
 
 from ephys_postprocess.errors import ResultError
+from ephys_postprocess.records import Table
 from ephys_postprocess.threads import map_in_threads
 
 # Level 1 is two to four times faster than SpikeInterface's 5 and about 5 % larger; bytes depend on the data alone.
@@ -62,15 +63,16 @@ class ResultStore:
         """An empty array to fill by rows; blocks that start and end on chunk borders may be written side by side."""
         row_bytes = max(1, int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize)
         rows = int(np.clip(CHUNK_BYTES // row_bytes, 1, max(1, shape[0])))
+        chunks = (rows, *(max(1, length) for length in shape[1:]))  # zarr cannot read back chunks of length 0
         return self._extensions[extension].create_dataset(
-            name, shape=shape, dtype=dtype, chunks=(rows, *shape[1:]), compressor=COMPRESSOR, fill_value=0
+            name, shape=shape, dtype=dtype, chunks=chunks, compressor=COMPRESSOR, fill_value=0
         )
 
     def write(self, extension: str, name: str, value) -> None:
         """Write one entry of an extension's data: an array, a table, or a JSON-like dictionary or list."""
         if isinstance(value, dict | list):
             _write_json(self._extensions[extension], name, value).attrs["dict"] = True
-        elif hasattr(value, "columns"):
+        elif isinstance(value, Table):
             self._write_table(extension, name, value)
         else:
             self._write_array(extension, name, np.asarray(value))
@@ -94,12 +96,11 @@ class ResultStore:
 
         map_in_threads(write_block, range(0, values.shape[0], rows), self.num_threads)
 
-    def _write_table(self, extension, name, table):
+    def _write_table(self, extension, name, table: Table):
         group = self._extensions[extension].create_group(name)
-        index = table.index.to_numpy()
-        group.create_dataset("index", data=_without_objects(index), compressor=None)
-        for column in table.columns:
-            group.create_dataset(column, data=_without_objects(table[column].to_numpy()), compressor=None)
+        group.create_dataset("index", data=_without_objects(table.index), compressor=None)
+        for column, values in table.columns.items():
+            group.create_dataset(column, data=_without_objects(values), compressor=None)
         group.attrs["dataframe"] = True
 
 

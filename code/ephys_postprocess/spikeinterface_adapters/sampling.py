@@ -66,7 +66,8 @@ def sample_templates(
     rows = select_random_spikes(spikes, **random_spike_arguments(sampling))
     selection = WaveformSelection(spikes, rows, Sparsity(np.asarray(sparsity.mask)), nbefore, nafter)
     templates = average_packed_templates(traces, selection, chunk_samples, num_threads)
-    main_columns = (selection.sparsity.channels_of_unit == main_channels[:, None]).argmax(axis=1)
+    is_main = selection.sparsity.channels_of_unit == main_channels[:, None]
+    main_columns = is_main.argmax(axis=1) if spikes.num_units else np.zeros(0, dtype=np.int64)
     return SampledTemplates(main_channels, sparsity, templates, main_columns, nbefore)
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 import zarr
 
+from ephys_postprocess.records import Table
 from ephys_postprocess.spikeinterface_adapters.result_store import ResultStore
 
 
@@ -59,9 +60,18 @@ class AnalyzerSink:
         return np.zeros(shape, dtype)
 
     def finish(self, extension):
+        extension.data |= {name: _as_dataframe(value) for name, value in extension.data.items()}
         if self._analyzer.format == "memory":
             return
         extension._save_run_info()
         extension._save_data()
         if self._analyzer.format == "zarr":
             zarr.consolidate_metadata(self._analyzer._get_zarr_root().store)
+
+
+def _as_dataframe(value):
+    if not isinstance(value, Table):
+        return value
+    import pandas as pd
+
+    return pd.DataFrame(value.columns, index=pd.Index(value.index))

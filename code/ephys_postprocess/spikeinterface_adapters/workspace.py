@@ -53,6 +53,12 @@ class Workspace:
             return Sparsity(np.asarray(self.analyzer.sparsity.mask))
         return Sparsity(np.ones((self.analyzer.get_num_units(), self.analyzer.get_num_channels()), dtype=bool))
 
+    def sparsity_within(self, radius_um: float) -> Sparsity:
+        """The channels within a distance of each unit's main channel."""
+        centers = self.channel_locations_um[self.main_channel_indices]
+        distances = np.linalg.norm(centers[:, None] - self.channel_locations_um[None], axis=2)
+        return Sparsity(distances <= radius_um)
+
     @cached_property
     def main_channel_indices(self) -> np.ndarray:
         """int64 (num_units,)"""

@@ -1,10 +1,12 @@
 """Which metric values are missing and why, gathered so that each reason is said once."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 UNEXPLAINED = "SpikeInterface gave no value"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _UNITS_NAMED = 6  # in a log line; the record has them all
 
 
@@ -42,12 +44,22 @@ def find_missing_values(
     for column, values in columns.items():
         values = np.asarray(values)
         missing = np.flatnonzero(np.isnan(values)) if values.dtype.kind == "f" else np.array([], dtype=int)
-        by_reason: dict[str, list[int]] = {}
+        by_kind: dict[str, list[int]] = {}
+        why = reasons.get(column, {})
         for unit_index in missing.tolist():
-            by_reason.setdefault(reasons.get(column, {}).get(unit_index, UNEXPLAINED), []).append(unit_index)
-        for reason, units in by_reason.items():
+            by_kind.setdefault(_NUMBER.sub("#", why.get(unit_index, UNEXPLAINED)), []).append(unit_index)
+        for units in by_kind.values():
+            reason = _with_ranges([why.get(unit, UNEXPLAINED) for unit in units])
             groups.setdefault((reason, tuple(units)), []).append(column)
     return [
         MissingValues(tuple(names), tuple(str(unit_ids[unit]) for unit in units), len(units) == len(unit_ids), reason)
         for (reason, units), names in groups.items()
     ]
+
+
+def _with_ranges(reasons: list[str]) -> str:
+    """Reasons that differ only in numbers as one: "1 of 10 bins", "3 of 10 bins" -> "1–3 of 10 bins"."""
+    numbers = zip(*(_NUMBER.findall(reason) for reason in reasons), strict=True)
+    spans = [sorted(set(column), key=float) for column in numbers]
+    texts = iter([span[0] if len(span) == 1 else f"{span[0]}–{span[-1]}" for span in spans])
+    return _NUMBER.sub(lambda _match: next(texts), reasons[0])

@@ -121,7 +121,7 @@ class TriangulationLocator:
         sources = self._sources(traces, first_rows, channels)
         if self._optimizer == "least_square":
             return trust_region.triangulate_least_squares(sources, self._max_distance_um)[0]
-        return triangulate_with_penalty(sources, self._max_distance_um)
+        return triangulate_with_penalty(sources, self._max_distance_um, traces.dtype)
 
 
 class _SourcesAround:
@@ -151,13 +151,29 @@ def channels_within(locations, radius_um):
     return Sparsity(distances <= radius_um).channels_of_unit
 
 
-def triangulate_with_penalty(sources, max_distance_um):
-    """float64 (num_problems, 4): `kernels.penalized_triangulation` from SpikeInterface's first guess."""
+def triangulate_with_penalty(sources, max_distance_um, dtype=np.float64):
+    """`kernels.penalized_triangulation` from SpikeInterface's first guess.
+
+    Parameters
+    ----------
+    sources : triangulation.PointSources
+    max_distance_um : float
+    dtype : dtype
+        What the amplitudes were before they became float64: where the search stops depends on how they were divided.
+
+    Returns
+    -------
+    float64 (num_problems, 4)
+        x, y, z in µm and alpha; NaN where there is nothing to fit.
+    """
     start, low, high = triangulation.initial_guess(sources, max_distance_um)
+    exact = sources.amplitudes.astype(np.float32 if dtype == np.float32 else np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = (exact / exact.max(axis=1, initial=0.0, keepdims=True)).astype(np.float64)
     found = np.empty(start.shape)
     num_contacts = sources.is_contact.sum(axis=1)
     penalized_triangulation.triangulate_with_penalty(
-        sources.amplitudes, sources.x_um, sources.y_um, num_contacts, start, low, high, found
+        sources.amplitudes, shares, sources.x_um, sources.y_um, num_contacts, start, low, high, found
     )
     return found
 

@@ -46,8 +46,9 @@ def locate_units(
     method : str
         "monopolar_triangulation", "center_of_mass", "grid_convolution" or "max_channel".
     retrace_slow_searches : bool
-        Least squares only: search again with scipy, at 80 ms a unit and half a second for its import, where the
-        search runs out of evaluations. Without it about 1 % of the values are up to 1 % of their spread off.
+        Least squares only: where SpikeInterface's answer hangs on rounding (its search runs out of evaluations, or
+        there are four contacts at most), search again with scipy, at up to 80 ms a unit and half a second for its
+        import. Without it about 1 % of the values are up to 1 % of their spread off, on tetrodes more.
     **method_kwargs
         As in SpikeInterface. What it uses for dense analyzers only (`radius_um`, `peak_sign`, `peak_mode` of the
         first two methods) and `enforce_decrease`, which it ignores, change nothing.
@@ -134,40 +135,57 @@ def _triangulate(
     if optimizer == "least_square":
         found, is_unfinished = trust_region.triangulate_least_squares(sources, max_distance_um)
         if retrace_slow_searches:
-            _retrace(sources, found, np.flatnonzero(is_unfinished), max_distance_um)
+            # Four contacts (a tetrode) can't settle four unknowns: there too rounding leads.
+            is_undecided = is_unfinished | (sources.is_contact.sum(axis=1) <= found.shape[1])
+            _retrace(inputs, feature, sources, found, np.flatnonzero(is_undecided), max_distance_um)
     else:
-        found = triangulate_with_penalty(sources, max_distance_um)
+        found = triangulate_with_penalty(sources, max_distance_um, inputs.templates.dtype)
     return found if return_alpha else found[:, :3]
 
 
-def _retrace(sources, found, unfinished, max_distance_um):
-    """Let scipy search again for the units in `unfinished` that rounding leads farthest, and write into `found`.
+def _retrace(inputs, feature, sources, found, undecided, max_distance_um):
+    """Let scipy search again for the units in `undecided` that rounding leads farthest, and write into `found`.
 
     SpikeInterface's search for about one unit in ten runs out of evaluations on its way; where it then stands may
     depend on the last bit of every operation. All of a few units, or the worst of many, are put where it stands.
     """
     at_most = max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))
-    if unfinished.size > at_most:
-        strayed = trust_region.distances_led_by_rounding(sources[unfinished], found[unfinished], max_distance_um)
-        unfinished = unfinished[np.argsort(-strayed, kind="stable")[:at_most]]
-    for row in unfinished:
-        found[row] = _search_with_scipy(sources[row : row + 1], max_distance_um)
+    if undecided.size > at_most:
+        strayed = trust_region.distances_led_by_rounding(sources[undecided], found[undecided], max_distance_um)
+        undecided = undecided[np.argsort(-strayed, kind="stable")[:at_most]]
+    for row in undecided:
+        own = inputs.sparsity.mask[row]
+        template = inputs.templates[row][:, own]
+        if feature == "ptp":
+            amplitudes = np.ptp(template, axis=0)
+        elif feature == "energy":
+            amplitudes = np.linalg.norm(template, axis=0)
+        else:
+            amplitudes = np.abs(template[inputs.num_before])
+        found[row] = _search_with_scipy(amplitudes, inputs.locations[own], max_distance_um)
 
 
-def _search_with_scipy(source, max_distance_um):
-    """float64 (4,): where scipy's own search runs out of evaluations."""
+def _search_with_scipy(amplitudes, contacts_um, max_distance_um):
+    """float64 (4,): where scipy's own search runs out of evaluations.
+
+    Operations, their order and their data types are those of SpikeInterface's `make_initial_guess_and_bounds` and
+    `estimate_distance_error`, because the last bit of the start matters.
+    """
     from scipy.optimize import least_squares  # here, because importing it costs up to half a second
 
-    is_contact = source.is_contact[0]
-    amplitudes = source.amplitudes[0, is_contact]
-    contacts = np.column_stack([source.x_um[0, is_contact], source.y_um[0, is_contact]])
+    best = amplitudes.argmax()
+    center = (amplitudes[:, np.newaxis] * contacts_um).sum(axis=0) / amplitudes.sum()
+    from_best = np.sqrt(((center - contacts_um[best]) ** 2).sum() + triangulation.INITIAL_Z_UM**2)
+    start = np.array([*center, triangulation.INITIAL_Z_UM, from_best * amplitudes[best]], dtype=np.float32)
+    low = [start[0] - max_distance_um, start[1] - max_distance_um, 1, 0]
+    high = [start[0] + max_distance_um, start[1] + max_distance_um]
+    high += [max_distance_um * 10, amplitudes[best] * max_distance_um]
 
     def residuals(point):
-        distances = np.sqrt(((contacts - point[np.newaxis, :2]) ** 2).sum(axis=1) + point[2] ** 2)
+        distances = np.sqrt(((contacts_um - point[np.newaxis, :2]) ** 2).sum(axis=1) + point[2] ** 2)
         return amplitudes - point[3] / distances
 
-    start, low, high = triangulation.initial_guess(source, max_distance_um)
-    return least_squares(residuals, x0=start[0], bounds=(low[0], high[0])).x
+    return least_squares(residuals, x0=start, bounds=(low, high)).x
 
 
 def _convolve(

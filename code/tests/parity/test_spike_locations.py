@@ -28,7 +28,7 @@ class Case:
         recording.set_channel_gains(0.2)
         recording.set_channel_offsets(0.0)
         self.analyzer = create_sorting_analyzer(
-            sorting, recording, sparse=True, sparsity_kwargs={"radius_um": 80}, n_jobs=1
+            sorting, recording, sparse=True, sparsity_kwargs={"radius_um": 80}, job_kwargs={"n_jobs": 1}
         )
         self.analyzer.compute({"random_spikes": {"seed": 0}, "templates": {}}, n_jobs=1)
         spikes = self.analyzer.sorting.to_spike_vector()
@@ -196,7 +196,7 @@ def test_units_in_another_order_are_the_same_units(case):
     templates = case.analyzer.get_extension("templates").get_data()
     mask = case.analyzer.sparsity.mask
     order = np.random.default_rng(0).permutation(8)
-    fixed = (case.locations_um, 90, 30_000.0)
+    fixed = (case.locations_um, 30, 30_000.0)
     expected = locate_units(templates, Sparsity(mask), case.main_channels, *fixed)
     found = locate_units(templates[order], Sparsity(mask[order]), case.main_channels[order], *fixed)
     np.testing.assert_array_equal(found, expected[order])
