@@ -17,7 +17,7 @@ from pathlib import Path
 ACCELERATED_EXTENSIONS = (
     *("random_spikes", "noise_levels", "waveforms", "templates", "spike_amplitudes", "amplitude_scalings"),
     *("unit_locations", "spike_locations", "template_similarity", "principal_components", "correlograms"),
-    *("auto_correlograms", "isi_histograms", "valid_unit_periods", "quality_metrics"),
+    *("auto_correlograms", "isi_histograms", "template_metrics", "valid_unit_periods", "quality_metrics"),
 )
 
 

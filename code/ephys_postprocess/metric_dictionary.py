@@ -133,7 +133,12 @@ COLUMNS = {
                 "Harris et al. 2001",
             ),
             ("l_ratio", "", "Amount of foreign spikes close to the unit; small: isolated.", "Schmitzer-Torbert 2005"),
-            ("d_prime", "", "Separation from neighbours along the best linear axis; large: isolated.", "Hill et al. 2011"),
+            (
+                "d_prime",
+                "",
+                "Separation from neighbours along the best linear axis; large: isolated.",
+                "Hill et al. 2011",
+            ),
             ("nn_hit_rate", "", "Share of the neighbours of the unit's spikes that are its own.", "Chung et al. 2017"),
             ("nn_miss_rate", "", "Share of the neighbours of foreign spikes that are the unit's.", "Chung et al. 2017"),
             ("silhouette", "", "Compactness against separation, from -1 to 1; 1: isolated.", "Hruschka et al. 2004"),

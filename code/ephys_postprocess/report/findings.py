@@ -61,7 +61,7 @@ def _similar_pairs(data):
     order = np.argsort(-data.similarity[first, second], kind="stable")
     pairs = [f"{data.unit_ids[first[row]]} and {data.unit_ids[second[row]]}" for row in order]
     noun = "pair of units has" if len(pairs) == 1 else "pairs of units have"
-    yield f"{len(pairs)} {noun} templates more similar than {VERY_SIMILAR:g}: {_shortened(pairs)}. Look for splits."
+    yield f"{len(pairs)} {noun} templates more similar than {VERY_SIMILAR:g}, perhaps splits: {_shortened(pairs)}."
 
 
 def _units(number: int) -> str:
@@ -69,4 +69,5 @@ def _units(number: int) -> str:
 
 
 def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -3,11 +3,11 @@
 import dataclasses
 
 import numpy as np
-from spikeinterface.core.core_tools import ms_to_samples
 
-from ephys_postprocess.records import Table
+from ephys_postprocess.records import Sparsity, Table
 from ephys_postprocess.spikeinterface_adapters.quality_metrics import metrics_table, quality_metrics
 from ephys_postprocess.spikeinterface_adapters.sampling import random_spike_arguments
+from ephys_postprocess.spikeinterface_adapters.sinks import rows_per_block
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stages.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
 from ephys_postprocess.stages.correlograms import auto_correlograms, correlograms
@@ -18,11 +18,12 @@ from ephys_postprocess.stages.spike_amplitudes import SpikeAmplitudes
 from ephys_postprocess.stages.spike_locations import grid_prototype, prepare_spike_locations
 from ephys_postprocess.stages.template_metrics import template_metrics
 from ephys_postprocess.stages.template_similarity import template_similarity
-from ephys_postprocess.stages.templates import compute_templates, find_peak_shifts
+from ephys_postprocess.stages.templates import compute_packed_templates, find_peak_shifts, unpack_channels
 from ephys_postprocess.stages.trace_pass import run_trace_pass
 from ephys_postprocess.stages.unit_locations import locate_units
 from ephys_postprocess.stages.valid_unit_periods import valid_unit_periods
-from ephys_postprocess.stages.waveforms import WaveformSelection, for_each_block, open_waveforms
+from ephys_postprocess.stages.waveforms import for_each_block
+from ephys_postprocess.threads import map_in_threads
 
 DENSE_RADIUS_UM = 75.0  # SpikeInterface's: the channels that unit locations use where the analyzer is dense
 
@@ -37,47 +38,48 @@ def _noise_levels(work: Workspace, extension) -> dict:
     return {"noise_levels": work.noise_levels(params.get("method", "mad"), params["random_slices_kwargs"])}
 
 
-def open_waveform_source(work: Workspace, ms_before: float, ms_after: float):
-    """Read the windows of the random spikes, once for everything that needs them."""
-    if work.waveform_source is None:
-        selection = WaveformSelection(
-            work.spikes,
-            work.random_spike_rows,
-            work.sparsity,
-            ms_to_samples(ms_before, work.sampling_frequency_hz),
-            ms_to_samples(ms_after, work.sampling_frequency_hz),
-        )
-        work.waveform_source = open_waveforms(
-            work.traces, selection, work.scratch_folder, work.chunk_samples, work.num_threads, work.report_spikes
-        )
-    return work.waveform_source
-
-
 def _waveforms(work: Workspace, extension) -> dict:
-    source = open_waveform_source(work, extension.params["ms_before"], extension.params["ms_after"])
+    source = work.open_waveforms(extension.params["ms_before"], extension.params["ms_after"])
     selection = source.selection
     shape = (selection.num_waveforms, selection.num_samples, selection.width)
     array = work.sink.create_array(extension, "waveforms", shape, np.dtype(extension.params["dtype"]))
-    rows_per_block = array.chunks[0] if hasattr(array, "chunks") else max(1, 2**21 // max(1, shape[1] * shape[2]))
 
     def write(first_row, waveforms):
         array[first_row : first_row + len(waveforms)] = waveforms
 
-    for_each_block(source, rows_per_block, write, work.num_threads)
+    for_each_block(source, rows_per_block(array), write, work.num_threads)
     return {"waveforms": array}
 
 
 def _templates(work: Workspace, extension) -> dict:
     has_waveforms = work.analyzer.has_extension("waveforms")
-    params = work.params_of("waveforms") if has_waveforms else extension.params
-    source = open_waveform_source(work, params["ms_before"], params["ms_after"])
-    return compute_templates(
-        source,
-        extension.params["operators"],
-        work.num_threads,
-        dtype=np.float64 if has_waveforms else np.float32,
-        is_scaled=work.analyzer.return_in_uV,
+    params = extension.params
+    source = (
+        work.open_waveforms_again() if has_waveforms else work.open_waveforms(params["ms_before"], params["ms_after"])
     )
+    packed = compute_packed_templates(
+        source, extension.params["operators"], work.num_threads, is_scaled=work.analyzer.return_in_uV
+    )
+    if "average" in packed:
+        # In µV the values are float32 to begin with; half the memory for everything that works on them.
+        dtype = np.float32 if work.analyzer.return_in_uV else np.float64
+        work.average_templates = unpack_channels(packed["average"].astype(dtype), work.sparsity)
+    dtype = np.float64 if has_waveforms else np.float32
+    return {key: _write_dense(work, extension, key, values, dtype) for key, values in packed.items()}
+
+
+def _write_dense(work: Workspace, extension, key: str, packed: np.ndarray, dtype):
+    """Packed templates as a dense array in its final place, a block of units at a time."""
+    shape = (*packed.shape[:2], work.sparsity.mask.shape[1])
+    array = work.sink.create_array(extension, key, shape, np.dtype(dtype))
+    num_rows = rows_per_block(array)
+
+    def write(first_unit):
+        units = slice(first_unit, first_unit + num_rows)
+        array[units] = unpack_channels(packed[units], Sparsity(work.sparsity.mask[units]))
+
+    map_in_threads(write, range(0, shape[0], num_rows), work.num_threads)
+    return array
 
 
 def _spike_amplitudes(work: Workspace, _params: dict) -> SpikeAmplitudes:
@@ -198,8 +200,7 @@ def _isi_histograms(work: Workspace, extension) -> dict:
 
 def _principal_components(work: Workspace, extension) -> dict:
     params = extension.params
-    waveforms = work.params_of("waveforms")
-    source = open_waveform_source(work, waveforms["ms_before"], waveforms["ms_after"])
+    source = work.open_waveforms_again()
     result = principal_components(
         source.gather_unit,
         source.selection.trains.unit_indices,

@@ -8,7 +8,10 @@ import numpy as np
 from ephys_postprocess.records import Table
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stages import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
+from ephys_postprocess.stages.nn_advanced import nn_advanced
+from ephys_postprocess.stages.noise_levels import draw_random_slices
 from ephys_postprocess.stages.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
+from ephys_postprocess.stages.waveforms import WaveformSource
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,37 @@ def _drift(work: Workspace, direction: str = "y", **params):
     return drift_metrics.drift(work.spikes, locations[direction], **params)
 
 
+class _WaveformsOnDemand:
+    """Stands in for the array of all waveforms: rows are gathered when they are asked for."""
+
+    def __init__(self, source: WaveformSource):
+        self._source = source
+
+    def __getitem__(self, is_wanted: np.ndarray) -> np.ndarray:
+        return self._source.gather(np.flatnonzero(is_wanted))
+
+
+def _nn_advanced(work: Workspace, **params):
+    source = work.open_waveforms_again()
+    num_samples = source.selection.num_samples
+    seed = params.get("seed") if params.get("seed") is not None else work.metrics_seed
+    num_segments = len(work.segment_lengths)
+    slices = draw_random_slices(
+        work.segment_lengths, max(1, params.get("max_spikes", 1000) // num_segments), num_samples, seed
+    )
+    noise = np.stack([work.traces.read(*stretch) for stretch in slices]) * work.traces.gains + work.traces.offsets
+    return nn_advanced(
+        _WaveformsOnDemand(source),
+        source.selection.trains.unit_indices,
+        work.sparsity.mask,
+        spike_train_metrics.num_spikes(work.spikes)[0]["num_spikes"],
+        spike_train_metrics.firing_rate(work.spikes)[0]["firing_rate"],
+        noise.astype(np.float32),
+        {**params, "seed": seed},
+        work.num_threads,
+    )
+
+
 def _from_spike_trains(function: Callable) -> Callable:
     """A metric that needs the spikes alone."""
 
@@ -85,6 +119,7 @@ METRICS = {
     "noise_cutoff": _noise_cutoff,
     "sd_ratio": _sd_ratio,
     "drift": _drift,
+    "nn_advanced": _nn_advanced,
 }
 
 
@@ -108,7 +143,7 @@ def quality_metrics(work: Workspace, params: dict) -> Columns:
         elif name in METRICS:
             values, reasons = METRICS[name](work, **params["metric_params"].get(name, {}))
             columns.update(values)
-            work.note_missing(values, reasons)
+            _note_missing(work, values, reasons)
         elif name not in pc_names:
             stock_names.append(name)
     if pc_names:
@@ -140,9 +175,17 @@ def _pc_columns(work: Workspace, names: list[str], metric_params: dict) -> Colum
         {name: metric_params.get(name, {}) for name in names},
         work.num_threads,
     )
-    for column, why in reasons.items():
-        work.not_computed.setdefault(column, {}).update(why)
+    _note_missing(work, columns, reasons)
     return columns
+
+
+def _note_missing(work: Workspace, columns: Columns, reasons: dict) -> None:
+    """Reasons come by column and unit where columns differ in them, by unit alone where they do not."""
+    if set(reasons) <= set(columns):
+        for column, why in reasons.items():
+            work.note_missing([column], why)
+    else:
+        work.note_missing(columns, reasons)
 
 
 def _ask_spikeinterface(work: Workspace, name: str, params: dict) -> Columns:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import spikeinterface.core as si
+from numcodecs.errors import UnknownCodecError
 
 from ephys_postprocess.errors import CapsuleError, InputError
 from ephys_postprocess.inputs import ALLOW_PICKLE_SWITCH, is_zarr, read_json
@@ -157,6 +158,8 @@ def refusal(source: Path | str):
         raise
     except FileNotFoundError as error:
         raise NotAttachedError(f"{Path(source).name} needs {error.filename or error}, which is not here") from error
+    except (UnknownCodecError, ImportError) as error:  # such as wavpack, or pynwb
+        raise NotAttachedError(f"{Path(source).name} needs what is not installed: {error}") from error
     except Exception as error:
         raise InputError(
             f"{source}: cannot be opened ({type(error).__name__}: {error}). It must be as SpikeInterface saved it. "

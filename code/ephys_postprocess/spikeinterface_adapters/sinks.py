@@ -8,6 +8,15 @@ import zarr
 from ephys_postprocess.records import Table
 from ephys_postprocess.spikeinterface_adapters.result_store import ResultStore
 
+BLOCK_BYTES = 8 * 1024**2  # of arrays without chunks of their own
+
+
+def rows_per_block(array) -> int:
+    """How many rows to write at a time: those of a chunk, so that blocks may be written side by side."""
+    if hasattr(array, "chunks"):
+        return array.chunks[0]
+    return max(1, BLOCK_BYTES // max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize))
+
 
 class Sink(Protocol):
     """Takes the data of extensions, one at a time: `begin`, any number of `create_array`, then `finish`."""

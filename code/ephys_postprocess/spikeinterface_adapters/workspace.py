@@ -11,9 +11,10 @@ from spikeinterface.core.sortinganalyzer import get_extension_class
 
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.spikeinterface_adapters.sinks import Sink
+from ephys_postprocess.spikeinterface_adapters.stored_waveforms import StoredWaveforms
 from ephys_postprocess.spikeinterface_adapters.trace_sources import spike_trains
 from ephys_postprocess.stages.noise_levels import compute_noise_levels, draw_random_slices, duration_to_samples
-from ephys_postprocess.stages.waveforms import WaveformSource
+from ephys_postprocess.stages.waveforms import WaveformSelection, WaveformSource, open_waveforms
 from ephys_postprocess.traces import TraceSource
 
 # Extension: its array with one number a spike.
@@ -122,9 +123,31 @@ class Workspace:
         """The parameters of an extension that was computed before."""
         return self.analyzer.get_extension(extension_name).params
 
-    def samples(self, milliseconds: float) -> int:
-        """Milliseconds in samples, rounded as SpikeInterface rounds windows."""
-        return ms_to_samples(milliseconds, self.sampling_frequency_hz)
+    def open_waveforms(self, ms_before: float, ms_after: float) -> WaveformSource:
+        """The windows of the random spikes, read from the traces once for everything that needs them."""
+        if self.waveform_source is None:
+            self.waveform_source = open_waveforms(
+                self.traces,
+                self._selection(ms_before, ms_after),
+                self.scratch_folder,
+                self.chunk_samples,
+                self.num_threads,
+                self.report_spikes,
+            )
+        return self.waveform_source
+
+    def open_waveforms_again(self) -> WaveformSource | StoredWaveforms:
+        """The waveforms of the `waveforms` extension: still open, or as the analyzer has stored them."""
+        if self.waveform_source is not None:
+            return self.waveform_source
+        params = self.params_of("waveforms")
+        selection = self._selection(params["ms_before"], params["ms_after"])
+        return StoredWaveforms(self.data_of("waveforms")["waveforms"], selection)
+
+    def _selection(self, ms_before, ms_after) -> WaveformSelection:
+        num_before = ms_to_samples(ms_before, self.sampling_frequency_hz)
+        num_after = ms_to_samples(ms_after, self.sampling_frequency_hz)
+        return WaveformSelection(self.spikes, self.random_spike_rows, self.sparsity, num_before, num_after)
 
     def note_units(self, text: str, unit_indices) -> None:
         """Say once which units something befell."""

@@ -1,8 +1,11 @@
-"""The files of one recording in results/: built under hidden names, renamed when complete."""
+"""The files of one recording in results/: built under hidden names, renamed when all of them are complete."""
 
 import contextlib
 import csv
+import errno
 import fcntl
+import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -10,11 +13,24 @@ import numpy as np
 
 from ephys_postprocess.errors import ResultError
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run such a text as a formula
+logger = logging.getLogger(__name__)
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet would run such a text as a formula
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class HeldElsewhereError(ResultError):
+    """Another run is writing this recording's results."""
 
 
 class ResultFiles:
-    """Every path that one recording's run may leave in the results folder; names are never taken apart again."""
+    """Every path that one recording's run may leave in the results folder; names are never taken apart again.
+
+    A result is the analyzer's store and the files beside it. The store is built as `building`, the others in
+    `staging`. `publish` renames `staging` to `ready`: from then on the result is complete, and whoever holds the
+    recording next finishes the renames that a killed run did not come to. The data process goes first and comes
+    last, so a result with one is whole.
+    """
 
     def __init__(self, results_folder: Path, recording_name: str):
         self.folder = results_folder
@@ -22,94 +38,163 @@ class ResultFiles:
         self.analyzer = results_folder / f"postprocessed_{recording_name}.zarr"
         self.data_process = results_folder / f"data_process_postprocessing_{recording_name}.json"
         self.units_table = results_folder / f"units_{recording_name}.csv"
+        self.units_parquet = results_folder / f"units_{recording_name}.parquet"
+        self.report = results_folder / f"report_{recording_name}.html"
         # Hidden, so that no pipeline's pattern sees them; beside the final name, so that a rename is enough.
         self.building = results_folder / f".postprocessed_{recording_name}.building.zarr"
         self.replaced = results_folder / f".postprocessed_{recording_name}.replaced.zarr"
+        self.staging = results_folder / f".postprocessed_{recording_name}.staging"
+        self.ready = results_folder / f".postprocessed_{recording_name}.ready"
         self.lock = results_folder / f".postprocessed_{recording_name}.lock"
 
     def metadata_copy(self, file_name: str) -> Path:
         """Where a session metadata file is copied to."""
         return self.folder / f"postprocessing_{self.recording_name}_{file_name}"
 
+    def staged(self, path: Path) -> Path:
+        """Where to write a file that `publish` gives the name `path`."""
+        self.staging.mkdir(exist_ok=True)
+        return self.staging / path.name
+
     @contextlib.contextmanager
     def held(self):
-        """Hold this recording's results against another run; leftovers of a killed run go.
+        """Hold this recording's results against another run; what a killed run left is finished, or goes.
 
         Raises
         ------
+        HeldElsewhereError
+            Another run holds them.
         ResultError
-            Another run holds them, or the folder cannot be written.
+            The folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = self.lock.open("w")
-        except OSError as error:
-            raise ResultError(f"Cannot write results in {self.folder}: {error.strerror}. Choose --results.") from error
-        with handle:
+        with self._locked():
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise ResultError(
-                    f"Another run is writing the results of '{self.recording_name}' in {self.folder}. "
-                    "Wait for it to end, or choose another --results folder."
-                ) from error
-            try:
-                self._restore_after_kill()
+                self._finish_or_clean()
                 yield self
             finally:
-                shutil.rmtree(self.building, ignore_errors=True)
-                self.lock.unlink(missing_ok=True)
+                self._finish_or_clean()
 
-    def publish_analyzer(self) -> None:
-        """Give the finished store its name; an earlier result goes only once the new one is in place."""
-        self.replaced.parent.mkdir(exist_ok=True)
-        if self.analyzer.exists():
-            self.analyzer.rename(self.replaced)
-        self.building.rename(self.analyzer)
-        shutil.rmtree(self.replaced, ignore_errors=True)
-
-    def remove_side_files(self) -> None:
-        """Take away what an earlier run said about an analyzer that is about to change."""
-        self.data_process.unlink(missing_ok=True)
-        self.units_table.unlink(missing_ok=True)
+    def publish(self) -> None:
+        """Give the finished store and the staged files their names; an earlier result goes once they are in place."""
+        self.staging.mkdir(exist_ok=True)
+        for path in (*self.staging.iterdir(), self.staging):
+            sync(path)
+        self.staging.rename(self.ready)
+        sync(self.folder)
+        self._finish_publishing()
 
     def write_placeholder(self, reason: str) -> None:
         """The contract's sign for 'nothing to see': a folder of the analyzer's name that SpikeInterface refuses."""
-        shutil.rmtree(self.building, ignore_errors=True)
+        remove(self.building)
+        remove(self.staging)
         self.building.mkdir(parents=True)
         np.save(self.building / "placeholder.npy", np.array([], dtype=bool))
-        (self.building / "reason.txt").write_text(reason + "\n", encoding="utf-8")
-        self.remove_side_files()
-        self.publish_analyzer()
+        (self.building / "reason.txt").write_text(reason + "\n", encoding="utf-8", errors="replace")
+        self.publish()
 
-    def _restore_after_kill(self):
-        shutil.rmtree(self.building, ignore_errors=True)
+    def _finish_publishing(self):
+        staged = {path.name for path in self.ready.iterdir()}
+        if self.building.exists():  # nothing has been renamed yet, but perhaps the earlier store
+            for path in (self.data_process, self.units_table, self.units_parquet, self.report):
+                path.unlink(missing_ok=True)
+            if self.analyzer.exists() or self.analyzer.is_symlink():
+                remove(self.replaced)
+                self.analyzer.rename(self.replaced)
+            self.building.rename(self.analyzer)
+        for name in sorted(staged, key=lambda name: name == self.data_process.name):
+            (self.ready / name).replace(self.folder / name)
+        remove(self.replaced)
+        self.ready.rmdir()
+        sync(self.folder)
+
+    def _finish_or_clean(self):
+        if self.ready.is_dir():
+            self._finish_publishing()
         if self.replaced.exists() and not self.analyzer.exists():
-            self.replaced.rename(self.analyzer)  # killed between the two renames: the earlier result is still whole
-        shutil.rmtree(self.replaced, ignore_errors=True)
+            self.replaced.rename(self.analyzer)  # by a version that had no `ready`
+        for leftover in (self.staging, self.building, self.replaced):
+            remove(leftover)
+
+    @contextlib.contextmanager
+    def _locked(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = self._open_lock()
+        except OSError as error:
+            raise ResultError(
+                f"Cannot write results in {self.folder}: {error.strerror}. Make it writable, or choose --results."
+            ) from error
+        try:
+            yield
+        finally:
+            self.lock.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        while True:
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _HELD_BY_ANOTHER:
+                    os.close(descriptor)
+                    raise HeldElsewhereError(
+                        f"Another run is writing the results of '{self.recording_name}' in {self.folder}. "
+                        "Wait for it to end, or choose another --results folder."
+                    ) from error
+                logger.warning("%s: no locks on this file system; make sure that no other run writes here", self.folder)
+                return descriptor
+            if self._is_lock_file(descriptor):
+                return descriptor
+            os.close(descriptor)  # its last holder removed the name after we opened it
+
+    def _is_lock_file(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.lock.lstat())
+        except FileNotFoundError:
+            return False
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under a hidden name, then rename it."""
-    hidden = path.with_name(f".{path.name}.building")
-    hidden.write_text(text, encoding="utf-8")
-    hidden.replace(path)
+    """Write a file, as UTF-8."""
+    path.write_text(text, encoding="utf-8")
 
 
 def write_units_table(path: Path, columns: dict[str, list]) -> None:
     """One row a unit, one column an entry of `columns`; NaN is an empty cell, texts cannot act as formulas."""
-    hidden = path.with_name(f".{path.name}.building")
-    with hidden.open("w", newline="", encoding="utf-8") as handle:
+    with path.open("w", newline="", encoding="utf-8", errors="replace") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-    hidden.replace(path)
 
 
 def copy_session_metadata(files: ResultFiles, metadata_files: list[Path]) -> None:
     """Copy the session's subject and data description files, as curation expects them."""
     for source in metadata_files:
-        write_text(files.metadata_copy(source.name), source.read_text(encoding="utf-8"))
+        files.staged(files.metadata_copy(source.name)).write_bytes(source.read_bytes())
+
+
+def remove(path: Path) -> None:
+    """Take away a file, a folder or a link (never what a link leads to); nothing there is fine."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk, where its file system can say so."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _cell(value):

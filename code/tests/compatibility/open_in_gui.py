@@ -12,7 +12,10 @@ view is left in the last folder, to be looked at.
 
 import argparse
 import contextlib
-import socket
+import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +28,21 @@ BROWSER_OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--window-size=1800,1100"),
 )
+# 0.14.0 fails on recordings within one bin of the spike rate, by default a minute.
+SETTINGS = {"spikerate": {"bin_s": 2}}
+# `sigui`, but its keyboard shortcuts need no React from a content delivery network: works without one, shows the same.
+SERVE = """
+import param
+from panel.custom import JSComponent
+from spikeinterface_gui import main, utils_panel
+
+class KeyboardShortcuts(JSComponent):
+    shortcuts = param.List(item_type=dict)
+    _esm = "export function render() { return document.createElement('span'); }"
+
+utils_panel.KeyboardShortcuts = KeyboardShortcuts
+main.run_mainwindow_cli()
+"""
 # Tabs of views stand below their zone, and deep in shadow roots.
 FIND_TABS = """
 const found = [];
@@ -70,28 +88,29 @@ def main(argv: list[str]) -> int:
 @contextlib.contextmanager
 def gui_server(arguments, scratch: Path):
     """The viewer in web mode: (its address, the file that takes what it says)."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("sigui"), arguments.result, "--mode", "web", "--curation", "--verbose"]
-    command += ["--port", str(port)] + (["--recording", arguments.recording] if arguments.recording else [])
+    command = [sys.executable, "-c", SERVE, arguments.result, "--mode", "web", "--curation", "--verbose"]
+    command += ["--recording", arguments.recording] if arguments.recording else []
+    settings = scratch / "settings.json"
+    settings.write_text(json.dumps(SETTINGS))
+    command += ["--settings-file", settings]
     server_log = scratch / "server.log"
     with server_log.open("w") as log:
-        server = subprocess.Popen([*map(str, command)], stdout=log, stderr=subprocess.STDOUT)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        server = subprocess.Popen([*map(str, command)], stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
-            wait_for_port(server, port, server_log)
-            yield f"http://localhost:{port}", server_log
+            yield wait_for_address(server, server_log), server_log
         finally:
             server.terminate()
             server.wait()
 
 
-def wait_for_port(server: subprocess.Popen, port: int, server_log: Path) -> None:
-    """Return once the server answers; SystemExit with what it said when it does not."""
+def wait_for_address(server: subprocess.Popen, server_log: Path) -> str:
+    """The address that the server prints (0.14.0 takes a free port, whatever --port says)."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
-            return
+        found = re.search(r"Launching server at (http://\S+)", server_log.read_text())
+        if found:
+            return found[1]
         time.sleep(0.5)
     raise SystemExit(f"spikeinterface-gui did not start:\n{server_log.read_text()}")
 
@@ -104,7 +123,9 @@ def show_views(address: str, screenshots: Path, scratch: Path) -> tuple[list[str
     for option in (*BROWSER_OPTIONS, f"--user-data-dir={scratch / 'profile'}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options)
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome")
+    # With the driver named, selenium downloads none and reports to nobody.
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         browser.get(address)
         views = wait_for_views(browser)
@@ -127,10 +148,10 @@ def wait_for_views(browser) -> list[str]:
     """Names of the views once their tabs are there; each view's own tabs are pictures, not words."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        names = [name for name in browser.execute_script(NAMES_OF_TABS) if name.isidentifier()]
+        names = [name for name in browser.execute_script(NAMES_OF_TABS) if name.isascii()]
         if names:
             time.sleep(SETTLE_SECONDS)
-            return [name for name in browser.execute_script(NAMES_OF_TABS) if name.isidentifier()]
+            return [name for name in browser.execute_script(NAMES_OF_TABS) if name.isascii()]
         time.sleep(0.5)
     return []
 

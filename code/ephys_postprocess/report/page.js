@@ -1,0 +1,71 @@
+// Puts the page together: choosing units, keys, tooltips, redrawing.
+var selectedUnit = null;
+
+function selectUnit(unit, isFarAway) {
+  selectedUnit = unit;
+  markRow(unit, true);
+  drawUnit(unit);
+  requestAnimationFrame(drawOverviewMarks);
+  if (isFarAway) byId("unit").scrollIntoView({ block: "nearest" });
+}
+
+function drawOverviewMarks() { drawProbe(); drawRaster(); drawSimilarity(); }
+
+function showTooltip(text, event) {
+  const tip = byId("tooltip");
+  tip.hidden = !text;
+  if (!text) return;
+  tip.textContent = text;
+  const x = Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8);
+  const below = event.clientY + 18, above = event.clientY - tip.offsetHeight - 10;
+  tip.style.left = `${Math.max(8, x)}px`;
+  tip.style.top = `${below + tip.offsetHeight > window.innerHeight ? above : below}px`;
+}
+
+// An explanation that shows when the pointer or the keyboard is on an element.
+function explain(target, text) {
+  target.dataset.explanation = text;
+  const at = () => { const box = target.getBoundingClientRect(); return { clientX: box.left, clientY: box.bottom - 12 }; };
+  target.addEventListener("mouseenter", () => showTooltip(text, at()));
+  target.addEventListener("focus", () => showTooltip(text, at()));
+  target.addEventListener("mouseleave", () => showTooltip(null));
+  target.addEventListener("blur", () => showTooltip(null));
+}
+
+function redraw() {
+  drawOverviewMarks();
+  drawHistograms();
+  if (selectedUnit !== null) drawUnit(selectedUnit);
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  moveSelection(step);
+}
+
+function start() {
+  startOverview();
+  startTable();
+  byId("previous").addEventListener("click", () => moveSelection(-1));
+  byId("next").addEventListener("click", () => moveSelection(1));
+  document.addEventListener("keydown", onKey);
+  selectedUnit = 0;
+  markRow(0, false);
+  redraw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  let width = window.innerWidth, timer = 0;
+  window.addEventListener("resize", () => {
+    if (window.innerWidth === width) return;
+    width = window.innerWidth;
+    clearTimeout(timer);
+    timer = setTimeout(redraw, 150);
+  });
+  window.addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
+  window.addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; redraw(); });
+  document.documentElement.dataset.ready = "yes";
+}
+
+if (numUnits) start();

@@ -1,0 +1,156 @@
+"""Recordings and sortings that are unusual but right: one run over all of them, none may fail."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import spikeinterface.core as si
+from end_to_end.make_inputs import (
+    duplicated,
+    floats_without_gains,
+    on_two_shanks,
+    recording_like,
+    save,
+    sorting_of,
+    tiny,
+    traces_of,
+    unsigned,
+    with_more,
+)
+
+NO_NAMES = np.array([], dtype="<U3")
+
+
+def inputs():
+    """name: recording and sorting, None for `tiny()`."""
+    recording, sorting = tiny()
+    end = recording.get_num_samples()
+    few = [(40_000, 1, 0), (50_000, 2, 0), (60_000, 2, 0), (0, 3, 0), (5, 3, 0), (end - 3, 3, 0), (end - 1, 3, 0)]
+    late = [(end - 500, 0, 0), (end, 0, 0), (end + 5, 0, 0)]
+    segments, segments_sorting = tiny((4.0, 3.0))
+    return {
+        "usual": (None, None),
+        "duplicated": (None, duplicated(sorting)),
+        "excess": (None, with_more(sorting, ["late"], late)),
+        "few": (None, with_more(sorting, ["none", "one", "two", "edges"], few)),
+        "floats": (floats_without_gains(recording), None),
+        "no_units": (None, sorting_of([], NO_NAMES)),
+        "no_spikes": (None, sorting_of([], ["a", "b"])),
+        "one_channel": (recording.select_channels(recording.channel_ids[:1]), None),
+        "one_spike": (None, sorting_of([(30_000, 0, 0)], [7])),
+        "raw_counts": (recording_like(recording, traces_of(recording), gain_uV=None), None),
+        "segments": (segments, segments_sorting),
+        "shanks": (on_two_shanks(recording), None),
+        "unsigned": (unsigned(recording), None),
+    }
+
+
+@pytest.fixture(scope="module")
+def done(run_capsule, tmp_path_factory):
+    data = tmp_path_factory.mktemp("unusual")
+    for name, (recording, sorting) in inputs().items():
+        save(data, name, recording, sorting)
+    return run_capsule(data=data)
+
+
+@pytest.fixture(scope="module")
+def tables(done):
+    return {name: pd.read_csv(done.results / f"units_{name}.csv", dtype={"unit_id": str}) for name in inputs()}
+
+
+def open_result(done, name):
+    return si.load(done.store(name))
+
+
+def test_all_succeed_and_leave_just_their_files(done, files_of):
+    assert done.exit_code == 0, done.text
+    assert done.names() == files_of(*inputs())
+    assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize("name", inputs())
+def test_each_result_opens_with_everything_in_it(done, tables, name):
+    analyzer = open_result(done, name)
+    expected = done.extensions("usual")
+    assert set(analyzer.get_loaded_extension_names()) == expected
+    assert analyzer.has_recording()
+    assert tables[name]["unit_id"].tolist() == [str(unit_id) for unit_id in analyzer.unit_ids]
+    spikes = len(analyzer.sorting.to_spike_vector())
+    assert analyzer.get_extension("spike_amplitudes").data["amplitudes"].shape == (spikes,)
+    assert analyzer.get_extension("templates").data["std"].shape[0] == analyzer.get_num_units()
+
+
+def test_duplicates_are_removed_and_told(done, tables):
+    assert "copy" not in tables["duplicated"]["unit_id"].tolist()
+    said = done.data_process("duplicated")["output_parameters"]
+    (row,) = said["duplicate_units"]
+    assert (row["removed_unit_id"], row["kept_unit_id"]) == ("copy", "0")
+    assert row["shared_fraction"] > 0.9
+    counts = ("num_units_in", "num_duplicate_units_removed", "num_units_out")
+    assert [said[count] for count in counts] == [6, 1, 5]
+    assert "unit copy removed in favour of unit 0" in done.stdout
+
+
+def test_spikes_past_the_end_are_removed_and_told(done, tables):
+    assert done.data_process("excess")["output_parameters"]["excess_spikes_removed"] == {"late": 2}
+    assert "Removed 2 spikes past the end" in done.text
+    assert tables["excess"].set_index("unit_id").loc["late", "num_spikes"] == 1
+
+
+def test_units_with_few_spikes_stay_and_their_gaps_are_explained(done, tables):
+    table = tables["few"].set_index("unit_id")
+    assert table.loc[["none", "one", "two", "edges"], "num_spikes"].tolist() == [0, 1, 2, 4]
+    assert np.isnan(table.loc["none", "firing_rate"])
+    told = done.data_process("few")["output_parameters"]["metrics_not_computed"]
+    assert "no spikes" in told["firing_rate"]
+    assert set(table.columns[table.isna().any()]) <= set(told)
+
+
+def test_spikes_without_whole_windows_have_no_random_spikes(done):
+    analyzer = open_result(done, "few")
+    rows = analyzer.get_extension("random_spikes").data["random_spikes_indices"]
+    samples = analyzer.sorting.to_spike_vector()["sample_index"][rows]
+    num_samples = analyzer.get_total_samples()
+    assert len(analyzer.get_extension("waveforms").data["waveforms"]) == len(rows)
+    assert samples.max() < num_samples
+
+
+def test_no_units_are_no_failure(done, tables, files_of):
+    analyzer = open_result(done, "no_units")
+    assert analyzer.get_num_units() == 0
+    assert len(tables["no_units"]) == 0
+    assert tables["no_units"].columns.tolist() == tables["usual"].columns.tolist()
+
+
+@pytest.mark.parametrize("name", ["unsigned", "floats"])
+def test_how_traces_are_held_does_not_change_the_numbers(done, tables, name):
+    expected, found = tables["usual"], tables[name]
+    assert found.columns.tolist() == expected.columns.tolist()
+    for column in expected.columns.drop(["unit_id", "main_channel_id"]):
+        # float32 µV against int16 counts: gains are applied before or after the mean, 1e-4 of a value at most
+        np.testing.assert_allclose(found[column], expected[column], rtol=2e-3, atol=2e-3, err_msg=column)
+
+
+def test_raw_counts_are_told(done, tables):
+    notes = done.data_process("raw_counts")["output_parameters"]["notes"]
+    assert any("no gain" in note for note in notes)
+    ratio = tables["raw_counts"]["amplitude_median"] / tables["usual"]["amplitude_median"]
+    np.testing.assert_allclose(ratio, 1 / 0.195, rtol=1e-4)
+
+
+def test_segments_are_kept_apart(done):
+    analyzer = open_result(done, "segments")
+    assert analyzer.get_num_segments() == 2
+    assert done.data_process("segments")["output_parameters"]["num_segments"] == 2
+    assert set(analyzer.sorting.to_spike_vector()["segment_index"]) == {0, 1}
+
+
+def test_units_stay_on_their_shank(done):
+    analyzer = open_result(done, "shanks")
+    shanks = np.asarray(analyzer.get_probegroup().get_shank_ids()).astype(str)
+    for row, mask in enumerate(analyzer.sparsity.mask):
+        assert len(set(shanks[mask])) == 1, f"unit {row}"
+
+
+def test_each_recording_has_its_closing_line(done):
+    closing = done.stdout[done.stdout.index("Results of 13 recording(s)") :].splitlines()[1:]
+    assert [line.split()[:2] for line in closing] == [["done", f"{name}:"] for name in sorted(inputs())]

@@ -1,0 +1,118 @@
+"""`accelerate.compute` on an analyzer of each format gives what `analyzer.compute` gives."""
+
+import numpy as np
+import pytest
+import spikeinterface.core as si
+
+from ephys_postprocess.accelerate import ACCELERATED_EXTENSIONS, compute
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.spikeinterface_adapters.pca_models import restore_pca_models
+
+EXTENSIONS = {
+    "random_spikes": {"max_spikes_per_unit": 60, "seed": 3},
+    "noise_levels": {"random_slices_kwargs": {"num_chunks_per_segment": 4, "chunk_size": 3000, "seed": 3}},
+    "waveforms": {"ms_before": 1.0, "ms_after": 1.5},
+    "templates": {"operators": ["average", "std"]},
+    "spike_amplitudes": {},
+    "amplitude_scalings": {},
+    "unit_locations": {"method": "center_of_mass"},
+    "spike_locations": {"method": "center_of_mass"},
+    "template_similarity": {},
+    "template_metrics": {},
+    "principal_components": {"n_components": 3},
+    "correlograms": {},
+    "isi_histograms": {},
+    "quality_metrics": {"metric_names": ["num_spikes", "snr", "amplitude_median", "d_prime", "nearest_neighbor"]},
+}
+# Values, relative: SpikeInterface fits its PCA in float32, and d' follows from it; everything else is rounding.
+TOLERANCES = {"principal_components": 2e-3, "quality_metrics": 2e-3}
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    recording, sorting = si.generate_ground_truth_recording(
+        durations=[8.0], num_channels=8, num_units=5, seed=1, sampling_frequency=20000.0
+    )
+    return recording.save(format="memory", verbose=False), sorting
+
+
+def make_analyzer(inputs, **where):
+    recording, sorting = inputs
+    return si.create_sorting_analyzer(sorting, recording, sparse=True, seed=0, **where)
+
+
+@pytest.fixture(scope="module")
+def stock(inputs):
+    analyzer = make_analyzer(inputs)
+    analyzer.compute(EXTENSIONS, n_jobs=1)
+    return analyzer
+
+
+@pytest.mark.parametrize("format_name", ["memory", "binary_folder", "zarr"])
+def test_same_numbers_as_stock_in_every_format(inputs, stock, format_name, tmp_path):
+    where = {} if format_name == "memory" else {"folder": tmp_path / "analyzer.zarr"}
+    if format_name == "binary_folder":
+        where["folder"] = tmp_path / "analyzer"
+    analyzer = make_analyzer(inputs, format=format_name, **where)
+
+    compute(analyzer, EXTENSIONS, n_jobs=2)
+
+    reopened = analyzer if format_name == "memory" else si.load_sorting_analyzer(where["folder"])
+    for name in EXTENSIONS:
+        assert_same_data(name, reopened.get_extension(name).data, stock.get_extension(name).data)
+    restore_pca_models(reopened)
+    assert reopened.get_extension("principal_components").get_pca_model() is not None
+
+
+def assert_same_data(name, ours, theirs):
+    tolerance = TOLERANCES.get(name, 1e-5)
+    for key, expected in theirs.items():
+        if key.startswith("pca_model") or key == "runtime_s":
+            continue
+        if hasattr(expected, "columns"):
+            for column in expected.columns:
+                np.testing.assert_allclose(
+                    np.asarray(ours[key][column], dtype=float),
+                    np.asarray(expected[column], dtype=float),
+                    rtol=tolerance,
+                    err_msg=f"{name}/{key}/{column}",
+                )
+        elif expected.dtype.names:
+            for field in expected.dtype.names:
+                np.testing.assert_allclose(ours[key][field], expected[field], rtol=1e-4, atol=1e-3)
+        else:
+            atol = tolerance * (np.abs(expected).max() if expected.size else 1)
+            np.testing.assert_allclose(ours[key], expected, rtol=tolerance, atol=atol, err_msg=f"{name}/{key}")
+
+
+def test_recomputing_deletes_what_depended_on_it(inputs):
+    analyzer = make_analyzer(inputs)
+    compute(analyzer, ["random_spikes", "waveforms", "templates", "unit_locations"], n_jobs=1)
+    compute(analyzer, {"random_spikes": {"max_spikes_per_unit": 10, "seed": 0}}, n_jobs=1)
+    assert set(analyzer.extensions) == {"random_spikes"}
+
+
+def test_principal_components_from_stored_waveforms(stock):
+    """A result opened elsewhere has no recording, but it has its waveforms."""
+    analyzer = stock.copy()
+    analyzer.delete_extension("principal_components")
+    analyzer._recording = None
+    compute(analyzer, {"principal_components": {"n_components": 3}}, n_jobs=1)
+    expected = stock.get_extension("principal_components").data["pca_projection"]
+    np.testing.assert_allclose(
+        analyzer.get_extension("principal_components").data["pca_projection"], expected, atol=2e-3
+    )
+
+
+def test_problems_are_told_at_once(inputs):
+    analyzer = make_analyzer(inputs)
+    with pytest.raises(ParameterError, match=r"no_such: no such extension"):
+        compute(analyzer, ["no_such", "waveforms"])
+    with pytest.raises(ParameterError, match=r"waveforms: needs random_spikes[\s\S]*unit_locations: needs templates"):
+        compute(analyzer, ["waveforms", "unit_locations"])
+
+
+def test_the_list_of_accelerated_extensions_is_the_table():
+    from ephys_postprocess.spikeinterface_adapters.extensions import COMPUTED_BY, CONSUMERS
+
+    assert set(ACCELERATED_EXTENSIONS) == {*COMPUTED_BY, *CONSUMERS}
