@@ -1,7 +1,18 @@
 """Python entry of the capsule; what must be set before numpy and numba are imported is set here."""
 
 import os
+import signal
 import sys
+
+
+def _leave(number, _frame):
+    """End at once: nothing has been begun yet."""
+    os.write(2, b"Stopped before anything was begun, or after all was done.\n")
+    os._exit(128 + number)
+
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, _leave)
 
 # Parallel work is ours (one thread a piece of work), so BLAS must not multiply it.
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
@@ -14,4 +25,9 @@ use_compile_cache(os.environ)
 from ephys_postprocess.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody listens any more; Python would make an exit code of its own of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

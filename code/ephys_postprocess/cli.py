@@ -4,25 +4,20 @@ Heavy modules are imported only once the arguments are known to be right, so tha
 """
 
 import logging
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NoReturn
-
+from contextlib import contextmanager, suppress
 from ephys_postprocess.cli_arguments import Arguments, NothingToDo, parse_arguments
 from ephys_postprocess.errors import CapsuleError, ParameterError
-from ephys_postprocess.execution import Execution
-from ephys_postprocess.parameters import Parameters
+from ephys_postprocess.stopping import Terminated, exit_code, farewell, signals_as_exceptions
 
-EXIT_DONE, EXIT_FAILED, EXIT_CALLERS_MISTAKE, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 130, 143
+EXIT_DONE, EXIT_FAILED, EXIT_CALLERS_MISTAKE = 0, 1, 2
 
 log = logging.getLogger(__name__)
-
-
-class Terminated(BaseException):
-    """SIGTERM as an exception: everything half-made is cleaned up, and no `except Exception` stops it."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # tabs and new lines stay
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,39 +37,76 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NothingToDo:
         return EXIT_DONE
     execution = arguments.execution
-    with logging_to_console(execution.log_level, execution.progress == "json"), sigterm_as_exception():
+    with logging_to_console(execution.log_level, execution.progress == "json"), signals_as_exceptions():
+        return _run_until_stopped(arguments)
+
+
+def _run_until_stopped(arguments: Arguments) -> int:
+    try:
         return _run_and_report(arguments)
+    except KeyboardInterrupt:
+        number = signal.SIGINT
+    except Terminated:
+        number = signal.SIGTERM
+    print(farewell(number), file=sys.stderr)
+    return exit_code(number)
 
 
 def _run_and_report(arguments: Arguments) -> int:
     try:
         for warning in arguments.warnings:
             log.warning("%s", warning)
-        return _run(arguments.parameters, arguments.execution, arguments.is_example)
+        return _run(arguments)
     except CapsuleError as err:
         if arguments.execution.debug:
             traceback.print_exc()
         print(err, file=sys.stderr)
         return EXIT_CALLERS_MISTAKE
-    except KeyboardInterrupt:
-        print("Interrupted; nothing half-written is left.", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except Terminated:
-        print("Terminated; nothing half-written is left.", file=sys.stderr)
-        return EXIT_TERMINATED
     except Exception:  # noqa: BLE001 - the last resort: our bug, told with its traceback
         traceback.print_exc()
         return EXIT_FAILED
 
 
-def _run(parameters: Parameters, execution: Execution, is_example: bool) -> int:
-    if is_example:
+def _run(arguments: Arguments) -> int:
+    parameters, execution = arguments.parameters, arguments.execution
+    if arguments.verify_folder is not None:
+        from ephys_postprocess.verify import verify
+
+        return verify(arguments.verify_folder, execution.num_jobs)
+    if arguments.num_units_to_audit is not None:
+        from ephys_postprocess.spikeinterface_adapters.audit import audit
+
+        return audit(arguments.num_units_to_audit, execution)
+    if arguments.report_of is not None:
+        from ephys_postprocess.reporting import remake_report
+
+        return remake_report(arguments.report_of, arguments.report_folder, execution.num_jobs)
+    if arguments.is_example:
         from ephys_postprocess.example import run_example
 
         return run_example(parameters, execution)
     from ephys_postprocess.pipeline import run
 
     return run(parameters, execution)
+
+
+class _PlainText(logging.Formatter):
+    """Names in the data may hold what a terminal would obey; here they are only shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().format(record))
+
+
+class _Handler(logging.StreamHandler):
+    """A story that nobody listens to any more (a closed pipe, a full log disk) must not cost the result."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 class _BelowWarning(logging.Filter):
@@ -86,11 +118,12 @@ class _BelowWarning(logging.Filter):
 def logging_to_console(level: int, is_stdout_taken: bool = False) -> Iterator[None]:
     """Our log as plain lines: the story on stdout (unless JSON goes there), warnings and errors on stderr."""
     package_log = logging.getLogger("ephys_postprocess")
-    story = logging.StreamHandler(sys.stderr if is_stdout_taken else sys.stdout)
-    alarms = logging.StreamHandler(sys.stderr)
+    story = _Handler(sys.stderr if is_stdout_taken else sys.stdout)
+    alarms = _Handler(sys.stderr)
     story.addFilter(_BelowWarning())
     alarms.setLevel(logging.WARNING)
-    alarms.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    story.setFormatter(_PlainText())
+    alarms.setFormatter(_PlainText("%(levelname)s: %(message)s"))
     earlier_level = package_log.level
     package_log.setLevel(level)
     for handler in (story, alarms):
@@ -102,21 +135,3 @@ def logging_to_console(level: int, is_stdout_taken: bool = False) -> Iterator[No
         for handler in (story, alarms):
             handler.flush()
             package_log.removeHandler(handler)
-
-
-@contextmanager
-def sigterm_as_exception() -> Iterator[None]:
-    """Turn SIGTERM (a scheduler's time limit) into `Terminated`; in other threads than the main one, do nothing."""
-
-    def raise_terminated(*_: object) -> NoReturn:
-        raise Terminated
-
-    try:
-        earlier = signal.signal(signal.SIGTERM, raise_terminated)
-    except ValueError:  # only the main thread may set handlers
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)

@@ -40,6 +40,10 @@ class Arguments:
     parameters: Parameters
     execution: Execution
     is_example: bool
+    verify_folder: Path | None  # only check the results in this folder
+    num_units_to_audit: int | None  # only compare so many units of every result with stock SpikeInterface
+    report_of: Path | None  # only make the report of this finished result
+    report_folder: Path | None  # where to write that; beside the result where None
     warnings: tuple[str, ...]  # to log: parameters that are renamed, dropped or without effect
 
 
@@ -83,10 +87,10 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     # The wish to open pickles must come from the command line itself: a file may have come with the data.
     merged = loaded.flags if is_on_command_line else {k: v for k, v in loaded.flags.items() if k != "allow_pickle"}
     choices = {**_checked_flags(merged, source), **_given_flags(flags, positionals)}
-    return _assemble(loaded, choices, flags.example)
+    return _assemble(loaded, choices, flags)
 
 
-def _assemble(loaded: LoadedParameters, choices: dict[str, Any], is_example: bool) -> Arguments:
+def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse.Namespace) -> Arguments:
     parameters = loaded.parameters
     use_motion_corrected = choices.pop("use_motion_corrected", None)
     if use_motion_corrected is not None:
@@ -97,7 +101,16 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], is_example: boo
     if execution.job_kwargs_without_effect:
         names = ", ".join(f"job_kwargs.{name}" for name in execution.job_kwargs_without_effect)
         warnings = (*warnings, f"Without effect here: {names}.")
-    return Arguments(parameters, execution, is_example, warnings)
+    return Arguments(
+        parameters=parameters,
+        execution=execution,
+        is_example=flags.example,
+        verify_folder=_given_folder(flags.verify),
+        num_units_to_audit=_number_to_audit(flags.audit),
+        report_of=_given_folder(flags.report_of),
+        report_folder=choices.get("results_folder"),
+        warnings=warnings,
+    )
 
 
 def _make_parser() -> _Parser:
@@ -110,6 +123,22 @@ def _make_parser() -> _Parser:
     parser.add_argument("values", nargs="*", metavar="use_motion_corrected | n_jobs | params", help="see below")
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--example", action="store_true", help="make an example recording and postprocess that")
+    parser.add_argument(
+        "--verify", metavar="RESULTS", help="only check that the results in this folder are complete and unchanged"
+    )
+    parser.add_argument(
+        "--audit",
+        metavar="N",
+        help="only recompute N random units of each result in --results with stock SpikeInterface, from --data, and "
+        "report the worst differences",
+    )
+    parser.add_argument(
+        "--report",
+        dest="report_of",
+        metavar="RESULT",
+        help="only make the report of a finished result (postprocessed_NAME.zarr, stock SpikeInterface's too), beside it "
+        "or in --results",
+    )
     _add_parameter_options(parser)
     _add_execution_options(parser)
     return parser
@@ -150,11 +179,18 @@ def _add_execution_options(parser: _Parser) -> None:
         help="a recording that fails here: exit code 1 (fail, the default), or a placeholder and exit code 0",
     )
     group.add_argument(
+        "--resume",
+        action="store_true",
+        default=None,
+        help="keep results that are complete and were made from the same inputs, parameters and version",
+    )
+    group.add_argument(
         "--allow-pickle",
         action="store_true",
         default=None,
         help="open recordings saved as .pkl: a pickle can run any code, so only for files you trust",
     )
+    group.add_argument("--no-report", dest="report", action="store_false", default=None, help="no HTML report")
     group.add_argument("--progress", choices=PROGRESS_STYLES, help="default: auto = a bar on a terminal, else lines")
     group.add_argument("--debug", action="store_true", default=None, help="more log, and tracebacks of every failure")
 
@@ -243,6 +279,23 @@ def _folder(value: Any) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def _given_folder(value: str | None) -> Path | None:
+    if value is None:
+        return None
+    try:
+        return _folder(value)
+    except ValueError as err:
+        raise ParameterError(f"{err} (got {show(value)}).") from err
+
+
+def _number_to_audit(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or int(value) < 1:
+        raise ParameterError(f"--audit: must be a number of units, at least 1 (got {show(value)}).")
+    return int(value)
+
+
 def _recordings(value: Any) -> tuple[str, ...]:
     # Names may hold commas, so text is one name.
     return (value,) if isinstance(value, str) else tuple(dict.fromkeys(map(str, value)))
@@ -258,6 +311,8 @@ _FIELDS = {
 _FLAG_READERS = {
     "n_jobs": job_count,
     "use_motion_corrected": _switch,
+    "report": _switch,
+    "resume": _switch,
     "allow_pickle": _switch,
     "debug": _switch,
     "progress": _one_of(PROGRESS_STYLES),

@@ -30,6 +30,8 @@ class Execution:
     recordings: tuple[str, ...] = ()  # only these; empty: as data/ says
     progress: str = "auto"  # one of PROGRESS_STYLES
     on_failure: str = "fail"  # one of FAILURE_POLICIES
+    report: bool = True  # write the HTML report
+    resume: bool = False  # keep results that are complete and up to date
     allow_pickle: bool = False  # open .pkl recordings, which can run any code
     debug: bool = False  # tracebacks of expected failures too
     chunk_duration_s: float | None = DEFAULT_CHUNK_DURATION_S  # None where one of the next three is given

@@ -8,11 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.traces import TraceSource
-
-# Read from every segment: its two ends and stretches between them, a few MB in all.
-NUM_STRETCHES = 24
-STRETCH_SAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -22,7 +17,7 @@ class InputFingerprint:
     files: str  # sha256 (hex) of names, sizes and modification times
     num_files: int
     num_bytes: int
-    traces: str  # sha256 (hex) of stretches of the traces, their number, scaling and rate
+    traces: str  # sha256 (hex) of stretches of the traces, see `trace_survey.py`
     spikes: str  # sha256 (hex) of every spike and of the unit ids
     options: str  # what else decided which inputs were read
 
@@ -38,7 +33,7 @@ class InputFingerprint:
 
 
 def fingerprint_inputs(
-    data_folder: Path, input_names: list[str], traces: TraceSource, spikes: SpikeTrains, unit_ids, options: dict
+    data_folder: Path, input_names: list[str], traces_digest: str, spikes: SpikeTrains, unit_ids, options: dict
 ) -> InputFingerprint:
     """Fingerprint of one recording's inputs.
 
@@ -47,7 +42,9 @@ def fingerprint_inputs(
     data_folder : Path
     input_names : list of str
         Files and folders in it, as the data process lists them.
-    traces, spikes, unit_ids
+    traces_digest : str
+        Of the survey of the traces.
+    spikes, unit_ids
         What the result is computed from, duplicates included.
     options : dict
         Choices that decide what is read, JSON-like.
@@ -57,7 +54,7 @@ def fingerprint_inputs(
         files=files,
         num_files=num_files,
         num_bytes=num_bytes,
-        traces=_of_traces(traces),
+        traces=traces_digest,
         spikes=_of_spikes(spikes, unit_ids),
         options=repr(sorted(options.items())),
     )
@@ -76,28 +73,11 @@ def fingerprint_files(data_folder: Path, input_names: list[str]) -> tuple[str, i
     return digest.hexdigest(), num_files, num_bytes
 
 
-def stretches(length: int) -> list[tuple[int, int]]:
-    """(start, stop) of the samples of a segment that are looked at: its ends, and evenly between."""
-    starts = np.unique(np.linspace(0, max(0, length - STRETCH_SAMPLES), NUM_STRETCHES).astype(np.int64))
-    return [(int(start), min(int(start) + STRETCH_SAMPLES, length)) for start in starts]
-
-
 def _files_below(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
     return sorted(file for file in found if file.exists())
-
-
-def _of_traces(traces: TraceSource) -> str:
-    digest = hashlib.sha256()
-    facts = (traces.num_channels, traces.segment_lengths, traces.sampling_frequency_hz, traces.dtype.str)
-    digest.update(repr(facts).encode())
-    digest.update(traces.exact_gains.tobytes() + traces.exact_offsets.tobytes())
-    for segment_index, length in enumerate(traces.segment_lengths):
-        for start, stop in stretches(length):
-            digest.update(np.ascontiguousarray(traces.read(segment_index, start, stop)).data)
-    return digest.hexdigest()
 
 
 def _of_spikes(spikes: SpikeTrains, unit_ids) -> str:

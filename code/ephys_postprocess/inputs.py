@@ -251,7 +251,7 @@ def _metadata_files(session_folder: Path | None) -> list[Path]:
     return [
         path
         for path in _entries(session_folder)
-        if path.name.endswith(".json") and ("subject" in path.name or "data_description" in path.name)
+        if path.is_file() and path.name.endswith(".json") and ("subject" in path.name or "data_description" in path.name)
     ]
 
 

@@ -30,6 +30,8 @@ FLAGS = (
     "recording",
     "progress",
     "on_failure",
+    "resume",
+    "report",
     "allow_pickle",
     "debug",
     "data",

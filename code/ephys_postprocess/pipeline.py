@@ -6,15 +6,16 @@ from datetime import datetime
 
 from ephys_postprocess.errors import CapsuleError
 from ephys_postprocess.inputs import Found, RecordingInput, UpstreamSkipped, find_recordings
+from ephys_postprocess.space import explain, explained
 from ephys_postprocess.stage_log import StageLog
-from ephys_postprocess.stages.write_results import ResultFiles
+from ephys_postprocess.stages.write_results import HeldElsewhereError, ResultFiles
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one recording ended: "done", "skipped" (upstream said so) or "failed" (here)."""
+    """How one recording ended: "done", "kept" (by --resume), "skipped" (upstream said so) or "failed" (here)."""
 
     recording_name: str
     status: str
@@ -38,31 +39,48 @@ def run(parameters, execution) -> int:
 
 def _run_isolated(item: RecordingInput, found: Found, parameters, execution) -> Outcome:
     """One recording, whose failure costs no other recording its result."""
-    name = item.recording_name
-    files = ResultFiles(execution.results_folder, name)
+    files = ResultFiles(execution.results_folder, item.recording_name)
     try:
         with files.held():
             return _run_recording(item, found, files, parameters, execution)
-    except CapsuleError as error:
-        logger.error("%s failed: %s", name, error, exc_info=execution.debug)
-        reason = str(error)
     except Exception as error:
-        logger.exception("%s failed in an unexpected way: a bug in the capsule or in a library", name)
-        reason = f"{type(error).__name__}: {error}"
-    if execution.on_failure == "placeholder":
+        reason = _tell_failure(error, item.recording_name, execution)
+        is_ours = not isinstance(error, HeldElsewhereError)
+    if execution.on_failure == "placeholder" and is_ours:
+        reason = _try_placeholder(files, reason, execution)
+    return Outcome(item.recording_name, "failed", (reason.splitlines() or [""])[0])
+
+
+def _tell_failure(error: Exception, name: str, execution) -> str:
+    """Log a failure as what it is: an expected one, want of room or rights, or a bug with its traceback."""
+    known = error if isinstance(error, CapsuleError) else explain(error, execution)
+    if known is not None:
+        logger.error("%s failed: %s", name, known, exc_info=error if execution.debug else None)
+        return str(known)
+    logger.error("%s failed in an unexpected way: a bug in the capsule or in a library", name, exc_info=error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _try_placeholder(files: ResultFiles, reason: str, execution) -> str:
+    try:
         with files.held():
             files.write_placeholder(reason)
-    return Outcome(name, "failed", (reason.splitlines() or [""])[0])
+    except (CapsuleError, OSError) as error:
+        reason = f"{reason} No placeholder either: {explain(error, execution) or error}"
+        logger.error("%s: %s", files.recording_name, reason)
+    return reason
 
 
 def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, parameters, execution) -> Outcome:
     """The stages in order; every number of the result comes from one of them."""
     from ephys_postprocess.postprocess import (
+        check_space,
         compute,
         load_inputs,
         open_traces,
         remove_duplicates,
         sample,
+        why_not_keep,
         write_results,
     )
 
@@ -76,12 +94,19 @@ def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, param
         logger.warning("%s: skipped, because %s; a placeholder is written", item.recording_name, skip)
         files.write_placeholder(str(skip))
         return Outcome(item.recording_name, "skipped", str(skip))
-    inputs = open_traces(loaded, parameters, execution)
+    inputs = open_traces(loaded, item, found, parameters, execution)
+    if execution.resume:
+        why = why_not_keep(inputs, files, parameters)
+        if why is None:
+            return Outcome(item.recording_name, "kept", "complete, and made from the same inputs and parameters")
+        logger.info("  computed, because %s", why)
     with log.stage("sample_templates"):
         sampled = sample(inputs, parameters)
     with log.stage("deduplicate") as stage:
         kept = remove_duplicates(inputs, sampled, parameters, stage)
-    work = compute(inputs, sampled, kept, files, parameters, log)
-    with log.stage("write_results"):
-        write_results(inputs, kept, work, files, found, parameters, log, start)
+    need = check_space(inputs, sampled, kept, files, parameters)
+    with explained(execution, need):
+        work = compute(inputs, sampled, kept, files, parameters, log)
+        with log.stage("write_results"):
+            write_results(inputs, kept, work, files, found, parameters, log, start, with_report=execution.report)
     return Outcome(item.recording_name, "done", kept.summary(log))

@@ -1,5 +1,6 @@
 """The stages of one recording as `pipeline.py` lists them: SpikeInterface objects and records meet here."""
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess import provenance
+from ephys_postprocess.errors import InputError
+from ephys_postprocess.fingerprints import InputFingerprint, fingerprint_files, fingerprint_inputs
 from ephys_postprocess.inputs import Found, RecordingInput
+from ephys_postprocess.manifest import write_manifest
 from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.reporting import write_report_file
+from ephys_postprocess.resume import integrity, why_redo
+from ephys_postprocess.space import Need, check_free_space, chunk_that_fits, estimate_need
 from ephys_postprocess.spikeinterface_adapters.analyzer import keep_units, make_analyzer, metric_columns, unit_columns
 from ephys_postprocess.spikeinterface_adapters.engine import compute_extensions
 from ephys_postprocess.spikeinterface_adapters.loading import Loaded, load_recording_and_sorting
@@ -21,12 +28,13 @@ from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stage_log import Stage, StageLog
 from ephys_postprocess.stages.deduplicate import Deduplication, deduplicate, template_peaks
 from ephys_postprocess.stages.missing_values import find_missing_values
+from ephys_postprocess.stages.trace_survey import survey_traces
 from ephys_postprocess.stages.write_results import (
     ResultFiles,
     copy_session_metadata,
     write_text,
-    write_units_table,
 )
+from ephys_postprocess.stages.units_table import write_units_csv, write_units_parquet
 from ephys_postprocess.traces import TraceSource
 
 logger = logging.getLogger(__name__)
@@ -37,6 +45,7 @@ class Inputs:
     """One recording's inputs with its traces and spikes as arrays."""
 
     loaded: Loaded
+    fingerprint: InputFingerprint
     traces: TraceSource
     spikes: SpikeTrains
     return_in_uV: bool
@@ -72,22 +81,41 @@ def load_inputs(item: RecordingInput, parameters, execution, stage: Stage) -> Lo
     return loaded
 
 
-def open_traces(loaded: Loaded, parameters, execution) -> Inputs:
-    """Decide how traces are read."""
+def open_traces(loaded: Loaded, item: RecordingInput, found: Found, parameters, execution) -> Inputs:
+    """Decide how traces are read, and take the fingerprint of what the result will be made from."""
     recording = loaded.recording_to_read
     return_in_uV = parameters.return_in_uV and can_return_in_uV(recording)
     traces = trace_source(recording, return_in_uV=return_in_uV)
-    chunk_samples = execution.chunk_samples(traces.sampling_frequency_hz, traces.num_channels, traces.dtype.itemsize)
-    execution.scratch_folder.mkdir(parents=True, exist_ok=True)
+    spikes = spike_trains(loaded.sorting, traces.segment_lengths)
+    survey = survey_traces(traces)
+    broken = survey.broken(recording.channel_ids)
+    if broken:
+        raise InputError(f"preprocessed_{loaded.recording_name}: the traces hold {broken}. Run preprocessing again.")
+    for alarm in survey.alarms(recording.channel_ids):
+        logger.warning("  %s", alarm)
+    fingerprint = fingerprint_inputs(
+        item.data_folder,
+        _names_of_inputs(loaded, found, item.data_folder),
+        survey.digest,
+        spikes,
+        loaded.sorting.unit_ids,
+        {"skip_times": item.skip_times},
+    )
     return Inputs(
         loaded,
+        fingerprint,
         traces,
-        spike_trains(loaded.sorting, traces.segment_lengths),
+        spikes,
         return_in_uV,
         execution.num_jobs,
-        chunk_samples,
+        _chunk_samples(traces, execution),
         execution.scratch_folder,
     )
+
+
+def why_not_keep(inputs: Inputs, files: ResultFiles, parameters) -> str | None:
+    """Why the recording must be computed although --resume was given; None where its result is up to date."""
+    return why_redo(files, inputs.fingerprint, parameters.fingerprint(), inputs.num_threads)
 
 
 def sample(inputs: Inputs, parameters) -> SampledTemplates:
@@ -128,6 +156,28 @@ def remove_duplicates(inputs: Inputs, sampled: SampledTemplates, parameters, sta
     return KeptUnits(found.is_kept, duplicates)
 
 
+def check_space(
+    inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles, parameters
+) -> Need:
+    """What the result will take; raises ResultError where there is less room than that."""
+    extensions = dict(parameters.extensions.arguments())
+    windows = extensions.get("waveforms") or extensions.get("templates") or {"ms_before": 0, "ms_after": 0}
+    counts = np.bincount(inputs.spikes.unit_indices, minlength=inputs.spikes.num_units)[kept.is_kept]
+    most = (extensions.get("random_spikes") or {}).get("max_spikes_per_unit") or 0
+    need = estimate_need(
+        int(counts.sum()),
+        np.minimum(counts, most),
+        sampled.sparsity.mask[kept.is_kept].sum(axis=1),
+        inputs.traces.num_channels,
+        int((windows["ms_before"] + windows["ms_after"]) * inputs.traces.sampling_frequency_hz / 1000),
+        extensions,
+        inputs.traces.dtype.itemsize,
+    )
+    inputs.scratch_folder.mkdir(parents=True, exist_ok=True)
+    check_free_space(need, files.folder, inputs.scratch_folder)
+    return need
+
+
 def compute(
     inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles, parameters, log: StageLog
 ) -> Workspace:
@@ -155,6 +205,8 @@ def write_results(
     parameters,
     log: StageLog,
     start: datetime,
+    *,
+    with_report: bool,
 ) -> None:
     """Say what is missing, give the store its name, and write the files beside it."""
     missing = find_missing_values(metric_columns(work.analyzer), work.not_computed, work.analyzer.unit_ids)
@@ -185,11 +237,56 @@ def write_results(
         metrics_not_computed={column: values.line() for values in missing for column in values.columns},
         notes=[*loaded.notes, *work.notes],
     )
-    files.remove_side_files()
-    files.publish_analyzer()
     copy_session_metadata(files, list(found.metadata_files))
-    write_units_table(files.units_table, unit_columns(work.analyzer))
-    write_text(files.data_process, provenance.data_process_json(record))
+    _write_units_tables(files, unit_columns(work.analyzer))
+    _check_unchanged(inputs, found)
+    record.integrity = integrity(write_manifest(files.building, inputs.num_threads), files, inputs.fingerprint)
+    data_process = provenance.data_process_json(record)
+    write_text(files.staged(files.data_process), data_process)
+    if with_report:
+        _write_report(work, files, data_process, log)
+    files.publish()
+
+
+def _write_units_tables(files: ResultFiles, columns: dict[str, list]) -> None:
+    write_units_csv(files.staged(files.units_table), columns)
+    if not write_units_parquet(files.staged(files.units_parquet), columns):
+        logger.info("  no %s: pyarrow is not installed", files.units_parquet.name)
+
+
+def _write_report(work: Workspace, files: ResultFiles, data_process: str, log: StageLog) -> None:
+    with log.stage("report"):
+        write_report_file(
+            work.analyzer, files.staged(files.report), files.recording_name, json.loads(data_process), work.num_threads
+        )
+
+
+def _chunk_samples(traces: TraceSource, execution) -> int:
+    rate_hz, itemsize = traces.sampling_frequency_hz, traces.dtype.itemsize
+    asked = execution.chunk_samples(rate_hz, traces.num_channels, itemsize)
+    fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_jobs)
+    if fitting < asked:
+        logger.warning(
+            "  Too little memory for chunks of %.3g s: traces are read %.3g s at a time.",
+            asked / rate_hz,
+            fitting / rate_hz,
+        )
+    return fitting
+
+
+def _names_of_inputs(loaded: Loaded, found: Found, data_folder: Path) -> list[str]:
+    metadata = [path.relative_to(data_folder).as_posix() for path in found.metadata_files]
+    return [*loaded.input_files, *metadata]
+
+
+def _check_unchanged(inputs: Inputs, found: Found) -> None:
+    data_folder = found.recordings[0].data_folder
+    names = _names_of_inputs(inputs.loaded, found, data_folder)
+    if fingerprint_files(data_folder, names)[0] != inputs.fingerprint.files:
+        raise InputError(
+            f"{inputs.loaded.recording_name}: inputs changed while they were read, so the result would be a mixture. "
+            "Wait until nothing writes to them any more, and run again."
+        )
 
 
 def _duplicates_table(found: Deduplication, unit_ids) -> list[dict]:

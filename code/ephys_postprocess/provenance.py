@@ -29,6 +29,7 @@ class RunRecord:
     stages: list[dict]
     metrics_not_computed: dict[str, str]  # column: reason
     notes: list[str] = field(default_factory=list)
+    integrity: dict = field(default_factory=dict)  # checksums of the result and fingerprint of its inputs
 
 
 def data_process_json(record: RunRecord) -> str:
@@ -74,6 +75,7 @@ def _output_parameters(record: RunRecord) -> dict:
         "excess_spikes_removed": record.excess_spikes,
         "metrics_not_computed": record.metrics_not_computed,
         "inputs": record.inputs,
+        "integrity": record.integrity,
         "n_jobs": record.num_jobs,
         "parameters_fingerprint": record.fingerprint,
         "stages": record.stages,

@@ -4,11 +4,24 @@ import json
 import logging
 from pathlib import Path
 
+from ephys_postprocess.errors import ResultError
+
 logger = logging.getLogger(__name__)
 
 
-def write_report_file(analyzer, path: Path, recording_name: str, stored_at: Path, num_threads: int) -> bool:
-    """Write the report of an analyzer whose result is stored at `stored_at`, with its DataProcess beside it.
+def write_report_file(
+    analyzer, path: Path, recording_name: str, data_process: dict | None, num_threads: int = 1
+) -> bool:
+    """Write the report of an analyzer, in memory or stored, with whatever extensions it has.
+
+    Parameters
+    ----------
+    analyzer : spikeinterface.SortingAnalyzer
+    path : Path
+    recording_name : str
+    data_process : dict, optional
+        The DataProcess JSON of the run, for versions, times, duplicates and notes.
+    num_threads : int
 
     Returns
     -------
@@ -24,10 +37,7 @@ def write_report_file(analyzer, path: Path, recording_name: str, stored_at: Path
     from ephys_postprocess.spikeinterface_adapters.report_data import read_report_data
 
     try:
-        data = read_report_data(
-            analyzer, recording_name, _data_process_of(stored_at, recording_name), num_threads, stored_at
-        )
-        write_report(data, path)
+        write_report(read_report_data(analyzer, recording_name, data_process, num_threads), path)
     except Exception as error:  # noqa: BLE001 - a picture less must not cost the result
         logger.warning("  no report: %s: %s", type(error).__name__, error)
         logger.debug("", exc_info=True)
@@ -42,26 +52,33 @@ def remake_report(result: Path, folder: Path | None, num_threads: int) -> int:
     ------
     InputError
         There is no such result, or it cannot be read.
+    ResultError
+        The report cannot be written there.
     """
-    from ephys_postprocess.errors import ResultError
     from ephys_postprocess.spikeinterface_adapters.report_data import open_result, recording_name_of
     from ephys_postprocess.stages.write_results import ResultFiles
 
     analyzer = open_result(result)
     files = ResultFiles(folder or result.parent, recording_name_of(result))
+    _check_writable(files.folder)
+    data_process = _read_data_process(ResultFiles(result.parent, files.recording_name).data_process)
+    if not write_report_file(analyzer, files.report, files.recording_name, data_process, num_threads):
+        return 1
+    logger.info("Report: %s", files.report)
+    return 0
+
+
+def _check_writable(folder: Path) -> None:
+    probe = folder / ".report.building"
     try:
-        files.folder.mkdir(parents=True, exist_ok=True)
-        (files.folder / f".{files.report.name}.building").touch()
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
     except OSError as error:
-        raise ResultError(f"Cannot write in {files.folder}: {error.strerror}. Choose --results.") from error
-    is_written = write_report_file(analyzer, files.report, files.recording_name, result, num_threads)
-    if is_written:
-        logger.info("Report: %s", files.report)
-    return 0 if is_written else 1
+        raise ResultError(f"Cannot write in {folder}: {error.strerror}. Choose --results.") from error
 
 
-def _data_process_of(stored_at: Path, recording_name: str) -> dict | None:
-    path = stored_at.parent / f"data_process_postprocessing_{recording_name}.json"
+def _read_data_process(path: Path) -> dict | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

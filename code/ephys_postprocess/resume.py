@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import asdict
+from pathlib import Path
 
 from ephys_postprocess import __version__
 from ephys_postprocess.fingerprints import InputFingerprint
@@ -23,7 +24,8 @@ def integrity(manifest_checksum: str, files: ResultFiles, fingerprint: InputFing
     beside = [path for path in sorted(files.staging.iterdir()) if path.name != files.report.name]
     return {
         "manifest_sha256": manifest_checksum,
-        "files_sha256": {path.name: checksum(path) for path in beside if path.is_file()},
+        # A list: databases that take in such records do not allow dots in keys.
+        "files": [{"name": path.name, "sha256": checksum(path)} for path in beside if path.is_file()],
         "inputs": asdict(fingerprint),
     }
 
@@ -61,7 +63,7 @@ def read_data_process(files: ResultFiles) -> dict | None:
         is_ours = (
             record["code"]["parameters"]["recording_name"] == files.recording_name
             and isinstance(record["output_parameters"]["integrity"]["manifest_sha256"], str)
-            and isinstance(record["output_parameters"]["integrity"]["files_sha256"], dict)
+            and all({"name", "sha256"} == set(file) for file in record["output_parameters"]["integrity"]["files"])
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -71,12 +73,12 @@ def read_data_process(files: ResultFiles) -> dict | None:
 def check_result(files: ResultFiles, integrity: dict, num_threads: int) -> list[str]:
     """What is wrong with the files of a result, one line each."""
     problems = check_manifest(files.analyzer, integrity["manifest_sha256"], num_threads)
-    for name, expected in integrity["files_sha256"].items():
-        path = files.folder / name
-        if path.parent != files.folder or not path.is_file():
-            problems.append(f"{name} is missing")
-        elif checksum(path) != expected:
-            problems.append(f"{name} has changed: its checksum differs")
+    for file in integrity["files"]:
+        path = files.folder / Path(file["name"]).name
+        if not path.is_file():
+            problems.append(f"{path.name} is missing")
+        elif checksum(path) != file["sha256"]:
+            problems.append(f"{path.name} has changed: its checksum differs")
     return problems
 
 

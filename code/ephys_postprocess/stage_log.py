@@ -6,7 +6,7 @@ import resource
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -101,7 +101,8 @@ class StageLog:
     def _event(self, event: str, record: StageRecord, **details) -> None:
         if self.progress == "json":
             line = {"event": event, "recording": self.recording_name, "stage": record.name, **details}
-            print(json.dumps(line), file=sys.stdout, flush=True)
+            with suppress(OSError):  # whoever followed the run may have gone
+                print(json.dumps(line), file=sys.stdout, flush=True)
 
 
 def reset_peak_memory() -> None:

@@ -3,6 +3,7 @@ const TYPES = { int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: U
   uint32: Uint32Array, float32: Float32Array, float64: Float64Array };
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const unpacked = new Map();
+let selectedUnit = null; // index of the unit whose part of the page is shown
 
 function unpack(packed) {
   if (!unpacked.has(packed)) {

@@ -1,5 +1,5 @@
 // The overview: probe, drift raster, similarity matrix, histograms of the main metrics.
-let probePlot = null, similarityOrder = null;
+let probePlot = null, similarityOrder = null, similarityPicture = null, rasterOrder = null;
 
 const probeColumns = () => [...DATA.columns.map(column => column.name)];
 
@@ -50,11 +50,10 @@ function drawRaster() {
   for (const end of ends.slice(0, -1)) plot.vertical(end, color("line"), []);
   const low = rgbOf("shade-low"), high = rgbOf("shade-high");
   const shades = Array.from({ length: 32 }, (_, i) => css(mix([low, high], i / 31)));
-  const order = Uint32Array.from(times, (_, i) => i);
-  if (sizes) order.sort((a, b) => sizes[a] - sizes[b]);
+  rasterOrder ??= Uint32Array.from(times, (_, i) => i).sort((a, b) => sizes ? sizes[a] - sizes[b] : 0);
   const size = times.length > 8000 ? 1.3 : 2, highlight = [];
   let shade = -1;
-  for (const i of order) {
+  for (const i of rasterOrder) {
     const wanted = sizes ? sizes[i] >> 3 : 20;
     if (wanted !== shade) plot.pen.fillStyle = shades[shade = wanted];
     const x = plot.px(times[i] / 65535 * DATA.duration_s), y = plot.py(raster.low_um + depths[i] / 65535 * (raster.high_um - raster.low_um));
@@ -74,20 +73,12 @@ function drawSimilarity() {
   const values = unpack(DATA.similarity), n = numUnits;
   const depth = i => Number.isFinite(unitY(i)) ? unitY(i) : -Infinity;
   similarityOrder ??= Array.from({ length: n }, (_, i) => i).sort((a, b) => depth(b) - depth(a) || a - b);
-  const picture = document.createElement("canvas");
-  picture.width = picture.height = n;
-  const pen = picture.getContext("2d"), image = pen.createImageData(n, n);
-  const shades = Array.from({ length: 256 }, (_, i) => mix(VIRIDIS, i / 255));
-  for (let row = 0; row < n; row++) for (let column = 0; column < n; column++) {
-    const shade = shades[values[similarityOrder[row] * n + similarityOrder[column]]];
-    image.data.set([shade[0], shade[1], shade[2], 255], 4 * (row * n + column));
-  }
-  pen.putImageData(image, 0, 0);
+  similarityPicture ??= paintSimilarity(values, n);
   const plot = new Plot(canvas, { x: [0, n], y: [n, 0], left: 8, bottom: 34 });
   const side = Math.min(plot.right - plot.left, plot.bottom - plot.top);
   plot.right = plot.left + side; plot.bottom = plot.top + side;
   plot.pen.imageSmoothingEnabled = false;
-  plot.pen.drawImage(picture, plot.left, plot.top, side, side);
+  plot.pen.drawImage(similarityPicture, plot.left, plot.top, side, side);
   canvas.plot = plot;
   const bar = { left: plot.left, width: Math.min(160, side), top: plot.bottom + 8 };
   for (let i = 0; i < bar.width; i++) { plot.pen.fillStyle = viridis(i / bar.width); plot.pen.fillRect(bar.left + i, bar.top, 1.5, 8); }
@@ -98,6 +89,20 @@ function drawSimilarity() {
     plot.pen.strokeStyle = color("second"); plot.pen.lineWidth = 1.5;
     plot.pen.strokeRect(plot.left, plot.py(at + 0.5) - half, side, Math.max(2, 2 * half));
   }
+}
+
+function paintSimilarity(values, n) {
+  const picture = document.createElement("canvas");
+  picture.width = picture.height = n;
+  const pen = picture.getContext("2d"), image = pen.createImageData(n, n), pixels = new Uint32Array(image.data.buffer);
+  const shades = Uint32Array.from({ length: 256 }, (_, i) => {
+    const [red, green, blue] = mix(VIRIDIS, i / 255);
+    return (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
+  });
+  for (let row = 0; row < n; row++) for (let column = 0; column < n; column++)
+    pixels[row * n + column] = shades[values[similarityOrder[row] * n + similarityOrder[column]]];
+  pen.putImageData(image, 0, 0);
+  return picture;
 }
 
 function drawHistograms() {

@@ -1,15 +1,18 @@
 // Puts the page together: choosing units, keys, tooltips, redrawing.
-var selectedUnit = null;
+let areMarksWaiting = false;
 
 function selectUnit(unit, isFarAway) {
   selectedUnit = unit;
   markRow(unit, true);
   drawUnit(unit);
-  requestAnimationFrame(drawOverviewMarks);
+  if (!areMarksWaiting) { areMarksWaiting = true; requestAnimationFrame(drawOverviewMarks); }
   if (isFarAway) byId("unit").scrollIntoView({ block: "nearest" });
 }
 
-function drawOverviewMarks() { drawProbe(); drawRaster(); drawSimilarity(); }
+function drawOverviewMarks() {
+  areMarksWaiting = false;
+  drawProbe(); drawRaster(); drawSimilarity();
+}
 
 function showTooltip(text, event) {
   const tip = byId("tooltip");
@@ -25,14 +28,17 @@ function showTooltip(text, event) {
 // An explanation that shows when the pointer or the keyboard is on an element.
 function explain(target, text) {
   target.dataset.explanation = text;
-  const at = () => { const box = target.getBoundingClientRect(); return { clientX: box.left, clientY: box.bottom - 12 }; };
-  target.addEventListener("mouseenter", () => showTooltip(text, at()));
-  target.addEventListener("focus", () => showTooltip(text, at()));
-  target.addEventListener("mouseleave", () => showTooltip(null));
-  target.addEventListener("blur", () => showTooltip(null));
+}
+
+function onPointed(event) {
+  const target = event.target.closest?.("[data-explanation]");
+  if (!target) { if (event.target.tagName !== "CANVAS") showTooltip(null); return; }
+  const box = target.getBoundingClientRect();
+  showTooltip(target.dataset.explanation, { clientX: Math.max(0, box.left), clientY: box.bottom - 12 });
 }
 
 function redraw() {
+  palette.clear();
   drawOverviewMarks();
   drawHistograms();
   if (selectedUnit !== null) drawUnit(selectedUnit);
@@ -52,6 +58,9 @@ function start() {
   byId("previous").addEventListener("click", () => moveSelection(-1));
   byId("next").addEventListener("click", () => moveSelection(1));
   document.addEventListener("keydown", onKey);
+  for (const name of ["mouseover", "focusin"]) document.addEventListener(name, onPointed);
+  document.addEventListener("focusout", () => showTooltip(null));
+  byId("all-metrics").addEventListener("toggle", () => listMetrics(selectedUnit));
   selectedUnit = 0;
   markRow(0, false);
   redraw();
@@ -63,8 +72,8 @@ function start() {
     clearTimeout(timer);
     timer = setTimeout(redraw, 150);
   });
-  window.addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
-  window.addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; redraw(); });
+  window.addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; showAllRows(true); redraw(); });
+  window.addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; showAllRows(false); redraw(); });
   document.documentElement.dataset.ready = "yes";
 }
 

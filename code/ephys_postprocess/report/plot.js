@@ -11,7 +11,12 @@ function mix(stops, share) {
 const css = rgb => `rgb(${rgb[0]},${rgb[1]},${rgb[2]})`;
 const viridis = share => css(mix(VIRIDIS, share));
 
-const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// Asking the style sheet is slow, so each colour is asked for once a theme.
+const palette = new Map();
+function color(name) {
+  if (!palette.has(name)) palette.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  return palette.get(name);
+}
 function rgbOf(name) {
   const hex = color(name).slice(1);
   return [0, 2, 4].map(i => parseInt(hex.slice(i, i + 2), 16));

@@ -1,6 +1,8 @@
 // The table of units: sort, filter, choose.
-let shownUnits = [], sortedBy = null, isDescending = false;
-const rowsOfTable = [];
+// Only rows near the visible part are in the page (all of them in print), so hundreds of units cost nothing.
+let shownUnits = [], sortedBy = null, isDescending = false, areAllRowsShown = false;
+const rowsOfTable = new Map();
+const ROW_HEIGHT = 25, ROWS_AROUND = 15; // the style sheet sets the same height
 
 // Columns worth paper; the others are left out in print.
 const MAJOR = new Set(["num_spikes", "firing_rate", "presence_ratio", "snr", "isi_violations_ratio", "rp_contamination",
@@ -32,9 +34,10 @@ function startTable() {
     head.append(cell);
   }
   byId("table").tHead.append(head);
-  for (let unit = 0; unit < numUnits; unit++) rowsOfTable.push(makeRow(unit));
+  setWidths();
+  byId("table-box").addEventListener("scroll", fillRows, { passive: true });
   byId("table").tBodies[0].addEventListener("click", event => {
-    const row = event.target.closest("tr");
+    const row = event.target.closest("tr[data-unit]");
     if (row) selectUnit(Number(row.dataset.unit), false);
   });
   byId("filter").addEventListener("input", showRows);
@@ -42,6 +45,22 @@ function startTable() {
   if (!DATA.qc_columns.length) byId("only-passing").closest("label").hidden = true;
   explain(byId("only-passing").closest("label"), DATA.qc_columns.map(name => `${name} ${columnOf.get(name).threshold.text}`).join(", "));
   showRows();
+}
+
+// Fixed widths: with rows coming and going, the browser's own would jump.
+function setWidths() {
+  const columns = element("colgroup");
+  let total = 0;
+  for (const column of COLUMNS) {
+    const longest = column.isText ? Math.max(0, ...Array.from({ length: numUnits }, (_, unit) => column.read(unit).length)) : 8;
+    const width = Math.min(26, Math.max(longest, column.name.length + 2)) * 7 + 20;
+    const made = element("col", isMinor(column) ? "minor" : "");
+    made.style.width = `${width}px`;
+    columns.append(made);
+    total += width;
+  }
+  byId("table").prepend(columns);
+  byId("table").style.width = `${total}px`;
 }
 
 const isMinor = column => !column.isText && !MAJOR.has(column.name);
@@ -111,18 +130,45 @@ function showRows() {
   const onlyPassing = byId("only-passing").checked;
   shownUnits = Array.from({ length: numUnits }, (_, i) => i).filter(unit => isWanted(unit) && (!onlyPassing || passesQc(unit)));
   if (sortedBy) shownUnits.sort(compareUnits);
-  byId("table").tBodies[0].replaceChildren(...shownUnits.map(unit => rowsOfTable[unit]));
+  fillRows();
   byId("count").textContent = `${shownUnits.length} of ${numUnits} units`;
 }
 
+function rowOfUnit(unit) {
+  if (!rowsOfTable.has(unit)) rowsOfTable.set(unit, makeRow(unit));
+  const row = rowsOfTable.get(unit);
+  row.classList.toggle("selected", unit === selectedUnit);
+  return row;
+}
+
+function fillRows() {
+  const box = byId("table-box"), number = shownUnits.length;
+  const first = areAllRowsShown ? 0 : Math.max(0, Math.min(Math.floor(box.scrollTop / ROW_HEIGHT), number) - ROWS_AROUND);
+  const last = areAllRowsShown ? number : Math.min(number, first + Math.ceil(box.clientHeight / ROW_HEIGHT) + 2 * ROWS_AROUND);
+  const room = rows => {
+    const row = element("tr", "room"), cell = element("td");
+    cell.colSpan = COLUMNS.length;
+    cell.style.height = `${rows * ROW_HEIGHT}px`;
+    row.append(cell);
+    return row;
+  };
+  byId("table").tBodies[0].replaceChildren(...(first ? [room(first)] : []), ...shownUnits.slice(first, last).map(rowOfUnit), ...(last < number ? [room(number - last)] : []));
+}
+
+function showAllRows(areAll) {
+  areAllRowsShown = areAll;
+  fillRows();
+}
+
 function markRow(unit, isScrolled) {
-  byId("table").querySelector("tr.selected")?.classList.remove("selected");
-  const row = rowsOfTable[unit];
-  row.classList.add("selected");
-  if (!isScrolled || !row.isConnected) return;
-  const box = byId("table-box"), head = byId("table").tHead.offsetHeight;
-  if (row.offsetTop - head < box.scrollTop) box.scrollTop = row.offsetTop - head;
-  else if (row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = row.offsetTop + row.offsetHeight - box.clientHeight;
+  const box = byId("table-box"), at = shownUnits.indexOf(unit) * ROW_HEIGHT, room = box.clientHeight - byId("table").tHead.offsetHeight;
+  if (isScrolled && at >= 0) {
+    if (at < box.scrollTop) box.scrollTop = at;
+    else if (at + ROW_HEIGHT > box.scrollTop + room) box.scrollTop = at + ROW_HEIGHT - room;
+  }
+  const earlier = byId("table").querySelector("tr.selected"), row = rowsOfTable.get(unit);
+  if (earlier) earlier.classList.remove("selected");
+  if (row && row.isConnected) row.classList.add("selected"); else fillRows();
 }
 
 function moveSelection(step) {

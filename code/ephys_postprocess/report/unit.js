@@ -183,6 +183,7 @@ function drawNeighbours(unit) {
 }
 
 function listMetrics(unit) {
+  if (!byId("all-metrics").open) return;
   byId("metric-list").replaceChildren(...DATA.columns.map(column => {
     const row = element("div");
     row.append(element("dt", "", column.name), element("dd", "", `${format(valueOf(column.name, unit))} ${column.unit}`));

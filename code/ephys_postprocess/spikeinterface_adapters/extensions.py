@@ -42,12 +42,23 @@ def _waveforms(work: Workspace, extension) -> dict:
     source = work.open_waveforms(extension.params["ms_before"], extension.params["ms_after"])
     selection = source.selection
     shape = (selection.num_waveforms, selection.num_samples, selection.width)
-    array = work.sink.create_array(extension, "waveforms", shape, np.dtype(extension.params["dtype"]))
+    dtype = np.dtype(extension.params["dtype"])
+    counts = work.sink.create_counts_array(extension, "waveforms", shape, dtype, source.common_gain)
+    if counts is not None:
+        for_each_block(
+            source.gather_counts,
+            counts.array.shape[0],
+            rows_per_block(counts.array),
+            counts.write_chunk,
+            work.num_threads,
+        )
+        return {"waveforms": counts.array}
+    array = work.sink.create_array(extension, "waveforms", shape, dtype)
 
     def write(first_row, waveforms):
         array[first_row : first_row + len(waveforms)] = waveforms
 
-    for_each_block(source, rows_per_block(array), write, work.num_threads)
+    for_each_block(source.gather, shape[0], rows_per_block(array), write, work.num_threads)
     return {"waveforms": array}
 
 

@@ -59,7 +59,6 @@ def read_report_data(
     recording_name: str,
     data_process: dict | None = None,
     num_threads: int = 1,
-    stored_at: Path | None = None,
 ) -> ReportData:
     """What the report shows of an analyzer, whatever extensions it has.
 
@@ -72,10 +71,8 @@ def read_report_data(
         The DataProcess JSON of the run: versions, time, duplicates, notes.
     num_threads : int
         For decompression; changes nothing in the result.
-    stored_at : Path, optional
-        The zarr store of an analyzer in memory: where the arrays are that its extensions do not hold in memory.
     """
-    extensions = StoredExtensions(analyzer, stored_at)
+    extensions = StoredExtensions(analyzer)
     channel_ids = tuple(str(channel_id) for channel_id in analyzer.channel_ids)
     locations = np.asarray(analyzer.get_channel_locations(), dtype=np.float64)[:, :2]
     average = _average_templates(extensions)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from numcodecs import JSON, Blosc
+from numcodecs import JSON, Blosc, blosc
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.core.core_tools import (
     check_json,
@@ -33,6 +33,8 @@ class ResultStore:
     def __init__(self, folder: Path, analyzer: SortingAnalyzer, recording_to_store, num_threads: int):
         self.folder = folder
         self.num_threads = num_threads
+        # Blosc's own threads write a chunk's blocks in the order they finish in: the same values, other bytes.
+        blosc.use_threads = False
         with warnings.catch_warnings():  # stock warns of what the caller has dealt with before
             warnings.simplefilter("ignore")
             SortingAnalyzer.create_zarr(
@@ -59,13 +61,13 @@ class ResultStore:
         # No run time here: the same input gives the same bytes. Times are in the DataProcess.
         group.attrs["run_info"] = {"run_completed": True, "runtime_s": None}
 
-    def create_array(self, extension: str, name: str, shape: tuple[int, ...], dtype) -> zarr.Array:
+    def create_array(self, extension: str, name: str, shape: tuple[int, ...], dtype, filters=None) -> zarr.Array:
         """An empty array to fill by rows; blocks that start and end on chunk borders may be written side by side."""
         row_bytes = max(1, int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize)
         rows = int(np.clip(CHUNK_BYTES // row_bytes, 1, max(1, shape[0])))
         chunks = (rows, *(max(1, length) for length in shape[1:]))  # zarr cannot read back chunks of length 0
         return self._extensions[extension].create_dataset(
-            name, shape=shape, dtype=dtype, chunks=chunks, compressor=COMPRESSOR, fill_value=0
+            name, shape=shape, dtype=dtype, chunks=chunks, compressor=COMPRESSOR, fill_value=0, filters=filters
         )
 
     def write(self, extension: str, name: str, value) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import zarr
 
 from ephys_postprocess.records import Table
+from ephys_postprocess.spikeinterface_adapters.count_arrays import CountsArray, exact_filters
 from ephys_postprocess.spikeinterface_adapters.result_store import ResultStore
 
 BLOCK_BYTES = 8 * 1024**2  # of arrays without chunks of their own
@@ -27,6 +28,9 @@ class Sink(Protocol):
     def create_array(self, extension, name: str, shape: tuple[int, ...], dtype):
         """Something that takes `array[start:stop] = block`, already at its final place."""
 
+    def create_counts_array(self, extension, name: str, shape: tuple[int, ...], dtype, gain) -> CountsArray | None:
+        """The same for int16 counts that stand for µV, `gain` each; None where they can't be stored as they are."""
+
     def finish(self, extension) -> None:
         """Write the rest of `extension.data`: what `create_array` did not make."""
 
@@ -42,6 +46,12 @@ class StoreSink:
 
     def create_array(self, extension, name, shape, dtype):
         return self._store.create_array(extension.extension_name, name, shape, dtype)
+
+    def create_counts_array(self, extension, name, shape, dtype, gain):
+        filters = None if gain is None or np.dtype(dtype) != np.float32 else exact_filters(gain)
+        if filters is None:
+            return None
+        return CountsArray(self._store.create_array(extension.extension_name, name, shape, dtype, filters=filters))
 
     def finish(self, extension):
         for name, value in extension.data.items():
@@ -67,6 +77,9 @@ class AnalyzerSink:
             path = extension._get_binary_extension_folder() / f"{name}.npy"
             return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         return np.zeros(shape, dtype)
+
+    def create_counts_array(self, extension, name, shape, dtype, gain):
+        return None  # in SpikeInterface's own formats, as SpikeInterface would write them
 
     def finish(self, extension):
         extension.data |= {name: _as_dataframe(value) for name, value in extension.data.items()}

@@ -1,17 +1,13 @@
 """The data of an analyzer's extensions one array at a time: from memory, a zarr store or a folder."""
 
-from pathlib import Path
-
 import numpy as np
-import zarr
 
 
 class StoredExtensions:
     """Reads single arrays, so that what is never asked for (PCA models, pickled by SpikeInterface) is never decoded."""
 
-    def __init__(self, analyzer, stored_at: Path | None = None):
+    def __init__(self, analyzer):
         self._analyzer = analyzer
-        self._stored_at = stored_at
         self._root = analyzer._get_zarr_root(mode="r") if analyzer.format == "zarr" else None
 
     def has(self, name: str) -> bool:
@@ -30,11 +26,7 @@ class StoredExtensions:
 
     def array(self, extension_name: str, name: str):
         """An array, possibly still on disk (index it with [:]), or None."""
-        array = self._entries(extension_name).get(name)
-        if self._root is None and self._stored_at is not None and isinstance(array, zarr.Array):
-            # The store has been renamed since the array was opened for writing.
-            return zarr.open_group(str(self._stored_at), mode="r")["extensions"][extension_name][name]
-        return array
+        return self._entries(extension_name).get(name)
 
     def table(self, extension_name: str, name: str) -> dict[str, np.ndarray]:
         """The numeric columns of a table, by name; empty where there is none."""

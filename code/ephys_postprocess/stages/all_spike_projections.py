@@ -22,8 +22,9 @@ class AllSpikeProjections:
         Samples before and from the spike on; together the length of the snippets that were fitted.
     gains, offsets : float32 (num_channels,)
         Of the traces, in µV.
-    projections : float32 (num_spikes, num_components, max_num_channels), zeros, or None
-        Filled; a memory map where all spikes are too many for memory.
+    projections : optional
+        Takes float32 (num_spikes, num_components, max_num_channels) by stretches, `projections[first:last] = block`,
+        where all spikes are too many for memory.
 
     Attributes
     ----------
@@ -68,15 +69,18 @@ class AllSpikeProjections:
         stops = spikes.samples[first_spike:last_spike] + self._nafter
         inside = np.flatnonzero((starts >= 0) & (stops <= spikes.segment_lengths[segment_index]))
         units = spikes.unit_indices[first_spike:last_spike][inside]
-        rows, starts = first_spike + inside, starts[inside] - origin_sample
+        starts = starts[inside] - origin_sample
         is_used = self._sparsity.mask[np.unique(units)].any(axis=0)
         channels = np.flatnonzero(is_used)
+        shape = (last_spike - first_spike, self._weights.shape[2], self._sparsity.max_num_channels)
+        block = np.zeros(shape, dtype=np.float32)
         for channel, trace in zip(channels, self._scaled_by_channel(traces, channels), strict=True):
             own = np.flatnonzero(self._sparsity.mask[units, channel])
             windows = np.lib.stride_tricks.sliding_window_view(trace, self._nbefore + self._nafter)[starts[own]]
             model = self._models.model_of_channel(channel)
             own_projections = windows.astype(np.float64) @ self._weights[model] - self._shifts[model]
-            self.projections[rows[own], :, self._positions[units[own], channel]] = own_projections
+            block[inside[own], :, self._positions[units[own], channel]] = own_projections
+        self.projections[first_spike:last_spike] = block
 
     def _scaled_by_channel(self, traces, channels):
         """float32 (num_channels, num_rows), µV"""

@@ -8,17 +8,15 @@ import numpy as np
 
 from ephys_postprocess.metric_dictionary import describe
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run such a text as a formula
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet would run such a text as a formula
 
 
 def write_units_csv(path: Path, columns: dict[str, list]) -> None:
     """Write `columns` (each (num_units,), by name) as CSV; NaN is an empty cell, texts cannot act as formulas."""
-    hidden = _hidden(path)
-    with hidden.open("w", newline="", encoding="utf-8", errors="replace") as handle:
+    with path.open("w", newline="", encoding="utf-8", errors="replace") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-    hidden.replace(path)
 
 
 def write_units_parquet(path: Path, columns: dict[str, list]) -> bool:
@@ -38,9 +36,7 @@ def write_units_parquet(path: Path, columns: dict[str, list]) -> bool:
     fields = [pa.field(name, array.type, metadata=_field_metadata(name)) for name, array in arrays.items()]
     dictionary = [{"name": name, **_field_metadata(name)} for name in columns]
     schema = pa.schema(fields, metadata={"data_dictionary": json.dumps(dictionary, ensure_ascii=False)})
-    hidden = _hidden(path)
-    pq.write_table(pa.Table.from_arrays(list(arrays.values()), schema=schema), hidden)
-    hidden.replace(path)
+    pq.write_table(pa.Table.from_arrays(list(arrays.values()), schema=schema), path)
     return True
 
 
@@ -56,10 +52,6 @@ def _arrow_array(pa, values):
 def _field_metadata(name: str) -> dict[str, str]:
     column = describe(name)
     return {"unit": column.unit, "meaning": column.meaning, "source": column.source}
-
-
-def _hidden(path: Path) -> Path:
-    return path.with_name(f".{path.name}.building")
 
 
 def _cell(value):

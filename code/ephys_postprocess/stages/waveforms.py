@@ -150,6 +150,19 @@ class WaveformSource:
         )
         return waveforms
 
+    @property
+    def common_gain(self) -> np.float32 | None:
+        """µV a count, where int16 counts times one gain are all there is to the waveforms; None elsewhere."""
+        gains = np.unique(self._gains[self.selection.sparsity.channels_of_unit >= 0])
+        is_plain = self._dtype == np.int16 and gains.size == 1 and not self._offsets.any()
+        return gains[0] if is_plain else None
+
+    def gather_counts(self, rows: np.ndarray) -> np.ndarray:
+        """The same as `gather(rows)` before scaling, int16 or float32; zeros stand for what `gather` makes zero."""
+        if self.num_bytes == 0:
+            return np.zeros((len(rows), *self._shape[1:]), dtype=self._dtype)
+        return self._windows().take(self.selection.position_by_unit[rows], axis=0)
+
     def gather_unit(self, unit_index: int) -> np.ndarray:
         """float32 (n, num_samples, num_channels_of_unit): the selected waveforms of one unit, in time order, in µV."""
         width = int(self.selection.sparsity.num_channels_of_unit[unit_index])
@@ -231,19 +244,19 @@ def gather_chunk(traces, selection, segment_index, start_sample, stop_sample):
 
 
 def for_each_block(
-    source: WaveformSource,
+    gather: Callable[[np.ndarray], np.ndarray],
+    num_rows: int,
     rows_per_block: int,
     consume: Callable[[int, np.ndarray], None],
     num_threads: int,
 ) -> None:
-    """Call `consume(first_row, waveforms)` on each block of consecutive rows, in threads, so in any order.
+    """Call `consume(first_row, gather(rows))` on each block of consecutive rows, in threads, so in any order.
 
     Every block but the last has `rows_per_block` rows, so each can be one chunk of a stored array.
     """
-    num_rows = source.selection.num_waveforms
 
     def work(first_row):
-        consume(first_row, source.gather(np.arange(first_row, min(first_row + rows_per_block, num_rows))))
+        consume(first_row, gather(np.arange(first_row, min(first_row + rows_per_block, num_rows))))
 
     map_in_threads(work, range(0, num_rows, rows_per_block), num_threads)
 

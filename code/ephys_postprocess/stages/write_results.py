@@ -1,7 +1,6 @@
 """The files of one recording in results/: built under hidden names, renamed when all of them are complete."""
 
 import contextlib
-import csv
 import errno
 import fcntl
 import logging
@@ -12,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess.errors import ResultError
+from ephys_postprocess.stopping import last_wish
 
 logger = logging.getLogger(__name__)
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet would run such a text as a formula
 _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
@@ -39,7 +38,7 @@ class ResultFiles:
         self.data_process = results_folder / f"data_process_postprocessing_{recording_name}.json"
         self.units_table = results_folder / f"units_{recording_name}.csv"
         self.units_parquet = results_folder / f"units_{recording_name}.parquet"
-        self.report = results_folder / f"report_{recording_name}.html"
+        self.report = results_folder / f"postprocessing-report_{recording_name}.html"
         # Hidden, so that no pipeline's pattern sees them; beside the final name, so that a rename is enough.
         self.building = results_folder / f".postprocessed_{recording_name}.building.zarr"
         self.replaced = results_folder / f".postprocessed_{recording_name}.replaced.zarr"
@@ -67,7 +66,7 @@ class ResultFiles:
         ResultError
             The folder cannot be written.
         """
-        with self._locked():
+        with self._locked(), last_wish(self._give_up):
             try:
                 self._finish_or_clean()
                 yield self
@@ -115,6 +114,12 @@ class ResultFiles:
         for leftover in (self.staging, self.building, self.replaced):
             remove(leftover)
 
+    def _give_up(self):
+        if not self.ready.is_dir():
+            remove(self.staging)
+            remove(self.building)
+        self.lock.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def _locked(self):
         try:
@@ -160,14 +165,6 @@ def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def write_units_table(path: Path, columns: dict[str, list]) -> None:
-    """One row a unit, one column an entry of `columns`; NaN is an empty cell, texts cannot act as formulas."""
-    with path.open("w", newline="", encoding="utf-8", errors="replace") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(columns)
-        writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-
-
 def copy_session_metadata(files: ResultFiles, metadata_files: list[Path]) -> None:
     """Copy the session's subject and data description files, as curation expects them."""
     for source in metadata_files:
@@ -195,11 +192,3 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def _cell(value):
-    if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA_STARTS) else value
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else repr(float(value))
-    return value

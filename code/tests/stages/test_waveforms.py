@@ -63,10 +63,30 @@ def test_blocks_cover_all_rows_once(tmp_path):
     traces, selection = make_case()
     blocks = {}
     with open_waveforms(traces, selection, tmp_path, 100, 2) as source:
-        for_each_block(source, 16, blocks.__setitem__, num_threads=4)
+        for_each_block(source.gather, selection.num_waveforms, 16, blocks.__setitem__, num_threads=4)
     got = np.concatenate([blocks[first_row] for first_row in sorted(blocks)])
     assert {len(block) for first_row, block in blocks.items() if first_row != max(blocks)} == {16}
     np.testing.assert_array_equal(got, expected_waveforms(traces, selection))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_counts_are_what_scaling_starts_from(tmp_path, dtype):
+    traces, selection = make_case(dtype=dtype)
+    traces.gains[:], traces.offsets[:] = 0.5, 0
+    with open_waveforms(traces, selection, tmp_path, 100, 2) as source:
+        rows = np.arange(selection.num_waveforms)[::-1]
+        np.testing.assert_array_equal(source.gather_counts(rows) * np.float32(0.5), source.gather(rows))
+        assert source.gather_counts(rows).dtype == dtype
+        assert source.common_gain == (0.5 if dtype == np.int16 else None)
+
+
+@pytest.mark.parametrize("change", ["gains", "offsets"])
+def test_channels_that_differ_or_have_an_offset_have_no_common_gain(tmp_path, change):
+    traces, selection = make_case()
+    traces.gains[:], traces.offsets[:] = 0.5, 0
+    getattr(traces, change)[np.flatnonzero(selection.sparsity.mask.any(axis=0))[0]] = 1
+    with open_waveforms(traces, selection, tmp_path, 100, 2) as source:
+        assert source.common_gain is None
 
 
 def test_dense_waveforms_use_every_channel(tmp_path):
