@@ -18,11 +18,11 @@ for number in (signal.SIGINT, signal.SIGTERM):
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[name] = "1"
 
-from ephys_postprocess.compile_cache import use_compile_cache
+from ephys_postprocess.compile_cache import use_compile_cache  # noqa: E402
 
 use_compile_cache(os.environ)
 
-from ephys_postprocess.cli import main
+from ephys_postprocess.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     code = main()

@@ -10,7 +10,9 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from ephys_postprocess.cli_arguments import Arguments, NothingToDo, parse_arguments
+
+from ephys_postprocess.cli_arguments import Arguments, parse_arguments
+from ephys_postprocess.cli_options import NothingToDo
 from ephys_postprocess.errors import CapsuleError, ParameterError
 from ephys_postprocess.stopping import Terminated, exit_code, farewell, signals_as_exceptions
 
@@ -81,6 +83,10 @@ def _run(arguments: Arguments) -> int:
         from ephys_postprocess.reporting import remake_report
 
         return remake_report(arguments.report_of, arguments.report_folder, execution.num_jobs)
+    if arguments.from_result is not None:
+        from ephys_postprocess.phy_exports import export_finished_result
+
+        return export_finished_result(arguments.from_result, execution.export_phy_folder, execution)
     if arguments.is_example:
         from ephys_postprocess.example import run_example
 

@@ -5,9 +5,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from ephys_postprocess import __version__
+from ephys_postprocess.cli_options import make_parser
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.execution import FAILURE_POLICIES, PROGRESS_STYLES, Execution, make_execution
 from ephys_postprocess.parameter_era_table import FLAGS
@@ -24,14 +24,6 @@ from ephys_postprocess.parameters import LoadedParameters, Parameters, load_para
 
 SHIPPED_PARAMETERS = Path(__file__).parent.parent / "params.json"
 
-EPILOG = """\
-precedence: defaults < parameters (--params, or code/params.json where nothing is given) < single flags.
-
-positional arguments may stand in any order and are told apart by content: true or false is use_motion_corrected, a
-number is n_jobs, anything else is the parameters (a file or JSON text).
-
-"""
-
 
 @dataclass(frozen=True)
 class Arguments:
@@ -44,27 +36,8 @@ class Arguments:
     num_units_to_audit: int | None  # only compare so many units of every result with stock SpikeInterface
     report_of: Path | None  # only make the report of this finished result
     report_folder: Path | None  # where to write that; beside the result where None
+    from_result: Path | None  # only export this finished result to phy
     warnings: tuple[str, ...]  # to log: parameters that are renamed, dropped or without effect
-
-
-class NothingToDo(Exception):  # noqa: N818 - not an error
-    """--help or --version has been printed."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of exiting, so that `cli.main` alone decides on exit codes."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ParameterError(f"{message[:1].upper()}{message[1:]}. See --help.")
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002 - argparse's signature
-        raise NothingToDo
-
-    def print_help(self, file: Any = None) -> None:
-        from ephys_postprocess.parameter_docs import RULE, help_overview
-
-        self.epilog = f"{EPILOG}{RULE}\n\n{help_overview()}\n"
-        super().print_help(file)
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -77,7 +50,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     NothingToDo
         When --help or --version has been printed.
     """
-    parser = _make_parser()
+    parser = make_parser()
     flags, unknown = parser.parse_known_intermixed_args(list(argv))
     if unknown:
         raise ParameterError(_unknown_options(unknown, parser))
@@ -96,6 +69,10 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
     if use_motion_corrected is not None:
         parameters = parameters.model_copy(update={"use_motion_corrected": use_motion_corrected})
     choices = {_FIELDS.get(name, name): value for name, value in choices.items()}
+    # From the command line alone: a file that came with the data has no say in what folders are written.
+    choices["export_phy_folder"] = _given_folder(flags.export_phy)
+    if flags.from_result is not None and flags.export_phy is None:
+        raise ParameterError("--from names a finished result to export: add --export-phy FOLDER.")
     execution = make_execution(loaded.job_kwargs, **choices)
     warnings = loaded.warnings
     if execution.job_kwargs_without_effect:
@@ -109,90 +86,9 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
         num_units_to_audit=_number_to_audit(flags.audit),
         report_of=_given_folder(flags.report_of),
         report_folder=choices.get("results_folder"),
+        from_result=_given_folder(flags.from_result),
         warnings=warnings,
     )
-
-
-def _make_parser() -> _Parser:
-    parser = _Parser(
-        prog="run",
-        description="Postprocess spike-sorted recordings: from data/ to results/, one SortingAnalyzer a recording.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("values", nargs="*", metavar="use_motion_corrected | n_jobs | params", help="see below")
-    parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--example", action="store_true", help="make an example recording and postprocess that")
-    parser.add_argument(
-        "--verify", metavar="RESULTS", help="only check that the results in this folder are complete and unchanged"
-    )
-    parser.add_argument(
-        "--audit",
-        metavar="N",
-        help="only recompute N random units of each result in --results with stock SpikeInterface, from --data, and "
-        "report the worst differences",
-    )
-    parser.add_argument(
-        "--report",
-        dest="report_of",
-        metavar="RESULT",
-        help="only make the report of a finished result (postprocessed_NAME.zarr, stock SpikeInterface's too), beside it "
-        "or in --results",
-    )
-    _add_parameter_options(parser)
-    _add_execution_options(parser)
-    return parser
-
-
-def _add_parameter_options(parser: _Parser) -> None:
-    group = parser.add_argument_group("what to compute")
-    group.add_argument("--params", metavar="JSON_OR_FILE", help="parameters as JSON text or a file of it")
-    group.add_argument("--params-file", metavar="FILE", help="the same, as a file")
-    group.add_argument("--params-str", metavar="JSON", help="the same, as JSON text")
-    group.add_argument(
-        "--use-motion-corrected",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="apply the motion that preprocessing estimated",
-    )
-    group.add_argument("--skip-extensions", metavar="A,B", help="leave these extensions out, and whatever needs them")
-
-
-def _add_execution_options(parser: _Parser) -> None:
-    group = parser.add_argument_group("how to run (cannot change a result)")
-    group.add_argument(
-        "--n-jobs",
-        metavar="N",
-        help="threads: a whole number, -1 = all cores (the default), or a share such as 0.5 or 1.0; never below 1 nor "
-        "above the cores granted by CO_CPUS, N_JOBS_EXT, SLURM_CPUS_PER_TASK, SLURM_CPUS_ON_NODE, CPU affinity and "
-        "cgroup",
-    )
-    for name in ("data", "results", "scratch"):
-        default = "../scratch, else the temporary folder" if name == "scratch" else f"../{name}, beside code/"
-        group.add_argument(f"--{name}", metavar="FOLDER", help=f"default: {default}")
-    group.add_argument(
-        "--recording", action="append", metavar="NAME", help="only this recording; may be given several times"
-    )
-    group.add_argument(
-        "--on-failure",
-        choices=FAILURE_POLICIES,
-        help="a recording that fails here: exit code 1 (fail, the default), or a placeholder and exit code 0",
-    )
-    group.add_argument(
-        "--resume",
-        action="store_true",
-        default=None,
-        help="keep results that are complete and were made from the same inputs, parameters and version",
-    )
-    group.add_argument(
-        "--allow-pickle",
-        action="store_true",
-        default=None,
-        help="open recordings saved as .pkl: a pickle can run any code, so only for files you trust",
-    )
-    group.add_argument("--no-report", dest="report", action="store_false", default=None, help="no HTML report")
-    group.add_argument("--progress", choices=PROGRESS_STYLES, help="default: auto = a bar on a terminal, else lines")
-    group.add_argument("--debug", action="store_true", default=None, help="more log, and tracebacks of every failure")
 
 
 def _sort_positionals(values: list[str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Execution:
     progress: str = "auto"  # one of PROGRESS_STYLES
     on_failure: str = "fail"  # one of FAILURE_POLICIES
     report: bool = True  # write the HTML report
+    export_phy_folder: Path | None = None  # where to write what phy opens
     resume: bool = False  # keep results that are complete and up to date
     allow_pickle: bool = False  # open .pkl recordings, which can run any code
     debug: bool = False  # tracebacks of expected failures too

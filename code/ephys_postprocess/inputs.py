@@ -1,6 +1,8 @@
 """What lies in `data/`: recording names, job files, the session folder, and what upstream left out on purpose."""
 
 import json
+import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ RESULT_PREFIXES = (
     *("preprocessed", "binary_", "motioncorrected_", "motion_", "spikesorted", "data_process"),
     *("preprocessing_", "spikesorting_", "job"),
 )
+MAX_NAME_BYTES = 200  # of the 255 that file systems allow: names of results are longer
 PICKLE_ENDINGS = (".pkl", ".pickle")
 
 
@@ -148,7 +151,7 @@ def read_json(path: Path) -> dict:
     """The JSON object in a file; InputError when there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf8"))
-    except (OSError, ValueError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise InputError(f"{path}: not readable as JSON ({error}). Attach the file again or remove it.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a JSON {type(content).__name__}, not an object. Remove or replace it.")
@@ -157,11 +160,17 @@ def read_json(path: Path) -> dict:
 
 def check_name(name: str, where: str) -> str:
     """The name itself when it can be part of a file name; InputError otherwise."""
-    is_possible = isinstance(name, str) and name not in {"", ".", ".."} and not set(name) & {"/", "\\", "\0"}
+    is_possible = (
+        isinstance(name, str)
+        and name not in {"", ".", ".."}
+        and not set(name) & {"/", "\\"}
+        and not any(unicodedata.category(letter) == "Cc" for letter in name)
+        and len(os.fsencode(name)) <= MAX_NAME_BYTES
+    )
     if not is_possible:
         raise InputError(
-            f"{where}: {name!r} cannot be a recording name. It must be text without '/', '\\' or '..', as in the "
-            "folder name preprocessed_<recording name>."
+            f"{where}: {name!r} cannot be a recording name. It must be text of at most {MAX_NAME_BYTES} bytes without "
+            "'/', '\\', '..' or control characters, as in the folder name preprocessed_<recording name>."
         )
     return name
 
@@ -181,10 +190,22 @@ def _read_jobs(entries: list[Path]) -> tuple[dict[str, tuple[bool, Path]], list[
         job = read_json(path)
         if "recording_name" in job:
             name = check_name(job["recording_name"], f"{path}: recording_name")
-            jobs[name] = (_is_true(job.get("skip_times", False)), path)
+            skip_times = _is_true(job.get("skip_times", False))
+            if name in jobs:
+                warnings.append(_said_of_two_jobs(name, skip_times, path, *jobs[name]))
+            jobs[name] = (skip_times, path)
         else:
             warnings.append(f"{path.name} is not a job file (no recording_name) and was ignored.")
     return dict(sorted(jobs.items())), warnings
+
+
+def _said_of_two_jobs(name: str, skip_times: bool, path: Path, other_skip_times: bool, other_path: Path) -> str:
+    if skip_times != other_skip_times:
+        raise InputError(
+            f"{other_path} and {path.name} both ask for recording {name!r}, one with skip_times and one without. "
+            "Remove one of them."
+        )
+    return f"{other_path.name} and {path.name} ask for the same recording; it is postprocessed once."
 
 
 def _is_true(value: object) -> bool:
@@ -251,7 +272,9 @@ def _metadata_files(session_folder: Path | None) -> list[Path]:
     return [
         path
         for path in _entries(session_folder)
-        if path.is_file() and path.name.endswith(".json") and ("subject" in path.name or "data_description" in path.name)
+        if path.is_file()
+        and path.name.endswith(".json")
+        and ("subject" in path.name or "data_description" in path.name)
     ]
 
 

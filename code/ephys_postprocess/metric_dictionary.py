@@ -129,7 +129,7 @@ COLUMNS = {
             (
                 "isolation_distance",
                 "",
-                "Squared Mahalanobis distance within which lie as many foreign spikes as the unit has; large: isolated.",
+                "Squared Mahalanobis distance that holds as many foreign spikes as the unit has; large: isolated.",
                 "Harris et al. 2001",
             ),
             ("l_ratio", "", "Amount of foreign spikes close to the unit; small: isolated.", "Schmitzer-Torbert 2005"),

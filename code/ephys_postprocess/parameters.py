@@ -27,7 +27,9 @@ class Parameters(Section):
     )
     return_in_uV: Flag = declare(True, "Compute in µV rather than in the recording's own counts.")
     seed: Seed = declare(0, "Seed of the SortingAnalyzer (choice of spikes for main channels and sparsity).")
-    sparsity: Sparsity = declare(Sparsity(), "Which channels belong to which unit.")
+    sparsity: Annotated[Sparsity | None, Nullable] = declare(
+        Sparsity(), "Which channels belong to which unit; null = all channels to every unit (small probes only)."
+    )
     extensions: Extensions = declare(Extensions(), "What is computed, and with which parameters.")
 
     @property

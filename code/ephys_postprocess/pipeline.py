@@ -6,8 +6,10 @@ from datetime import datetime
 
 from ephys_postprocess.errors import CapsuleError
 from ephys_postprocess.inputs import Found, RecordingInput, UpstreamSkipped, find_recordings
+from ephys_postprocess.phy_exports import check_phy_folders, export_result
 from ephys_postprocess.space import explain, explained
 from ephys_postprocess.stage_log import StageLog
+from ephys_postprocess.stages.phy_folder import PhyFolder, folders_of_recordings
 from ephys_postprocess.stages.write_results import HeldElsewhereError, ResultFiles
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ def run(parameters, execution) -> int:
         logger.warning("%s", warning)
     for line in parameters.differences_from_defaults():
         logger.info("parameter %s", line)
+    if execution.export_phy_folder is not None:
+        check_phy_folders(execution.export_phy_folder, [item.recording_name for item in found.recordings])
     outcomes = [_run_isolated(item, found, parameters, execution) for item in found.recordings]
     logger.info("Results of %d recording(s) in %s", len(outcomes), execution.results_folder)
     for outcome in outcomes:
@@ -43,7 +47,7 @@ def _run_isolated(item: RecordingInput, found: Found, parameters, execution) -> 
     try:
         with files.held():
             return _run_recording(item, found, files, parameters, execution)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one recording's failure, told with its traceback, stops no other
         reason = _tell_failure(error, item.recording_name, execution)
         is_ours = not isinstance(error, HeldElsewhereError)
     if execution.on_failure == "placeholder" and is_ours:
@@ -98,7 +102,8 @@ def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, param
     if execution.resume:
         why = why_not_keep(inputs, files, parameters)
         if why is None:
-            return Outcome(item.recording_name, "kept", "complete, and made from the same inputs and parameters")
+            kept = Outcome(item.recording_name, "kept", "complete, and made from the same inputs and parameters")
+            return _export(kept, found, files, inputs.traces, execution, log)
         logger.info("  computed, because %s", why)
     with log.stage("sample_templates"):
         sampled = sample(inputs, parameters)
@@ -109,4 +114,19 @@ def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, param
         work = compute(inputs, sampled, kept, files, parameters, log)
         with log.stage("write_results"):
             write_results(inputs, kept, work, files, found, parameters, log, start, with_report=execution.report)
-    return Outcome(item.recording_name, "done", kept.summary(log))
+    done = Outcome(item.recording_name, "done", kept.summary(log))
+    return _export(done, found, files, inputs.traces, execution, log)
+
+
+def _export(outcome: Outcome, found: Found, files: ResultFiles, traces, execution, log: StageLog) -> Outcome:
+    """Write the folder for phy where one is asked for; a failure is told here and costs nothing of the result."""
+    if execution.export_phy_folder is None:
+        return outcome
+    names = [item.recording_name for item in found.recordings]
+    folder = PhyFolder(folders_of_recordings(execution.export_phy_folder, names)[outcome.recording_name])
+    try:
+        export_result(files.analyzer, folder, execution, log, traces)
+    except (CapsuleError, OSError) as error:
+        _tell_failure(error, f"{outcome.recording_name}: the export to phy", execution)
+        return Outcome(outcome.recording_name, "failed", f"{outcome.line}; but the export to phy failed, see above")
+    return outcome

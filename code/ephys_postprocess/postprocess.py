@@ -29,12 +29,12 @@ from ephys_postprocess.stage_log import Stage, StageLog
 from ephys_postprocess.stages.deduplicate import Deduplication, deduplicate, template_peaks
 from ephys_postprocess.stages.missing_values import find_missing_values
 from ephys_postprocess.stages.trace_survey import survey_traces
+from ephys_postprocess.stages.units_table import write_units_csv, write_units_parquet
 from ephys_postprocess.stages.write_results import (
     ResultFiles,
     copy_session_metadata,
     write_text,
 )
-from ephys_postprocess.stages.units_table import write_units_csv, write_units_parquet
 from ephys_postprocess.traces import TraceSource
 
 logger = logging.getLogger(__name__)
@@ -156,9 +156,7 @@ def remove_duplicates(inputs: Inputs, sampled: SampledTemplates, parameters, sta
     return KeptUnits(found.is_kept, duplicates)
 
 
-def check_space(
-    inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles, parameters
-) -> Need:
+def check_space(inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles, parameters) -> Need:
     """What the result will take; raises ResultError where there is less room than that."""
     extensions = dict(parameters.extensions.arguments())
     windows = extensions.get("waveforms") or extensions.get("templates") or {"ms_before": 0, "ms_after": 0}
@@ -171,7 +169,7 @@ def check_space(
         inputs.traces.num_channels,
         int((windows["ms_before"] + windows["ms_after"]) * inputs.traces.sampling_frequency_hz / 1000),
         extensions,
-        inputs.traces.dtype.itemsize,
+        inputs.traces.dtype,
     )
     inputs.scratch_folder.mkdir(parents=True, exist_ok=True)
     check_free_space(need, files.folder, inputs.scratch_folder)

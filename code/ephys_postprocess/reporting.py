@@ -38,7 +38,7 @@ def write_report_file(
 
     try:
         write_report(read_report_data(analyzer, recording_name, data_process, num_threads), path)
-    except Exception as error:  # noqa: BLE001 - a picture less must not cost the result
+    except Exception as error:  # a picture less must not cost the result
         logger.warning("  no report: %s: %s", type(error).__name__, error)
         logger.debug("", exc_info=True)
         return False

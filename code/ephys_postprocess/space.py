@@ -13,10 +13,10 @@ import numpy as np
 
 from ephys_postprocess.errors import ResultError
 
-# What zstd leaves of an array of floating-point numbers, measured on real probes and rounded up.
-COMPRESSED_SHARE = 0.9
+# What zstd leaves of waveforms, measured on real probes and rounded up: scaled integers have few values.
+COMPRESSED_SHARE_OF_INTEGERS, COMPRESSED_SHARE_OF_FLOATS = 0.35, 0.9
 # Metadata, tables, the recording's description: a store without a spike.
-FIXED_BYTES = 2_000_000
+FIXED_BYTES = 1_500_000
 # Of the memory that is free, what chunks of traces may take: arrays of spikes and templates live beside them.
 SHARE_FOR_CHUNKS = 0.4
 # A chunk as it is read, and as float32 and float64 on the way through a chain of preprocessors.
@@ -43,7 +43,7 @@ def estimate_need(
     num_channels: int,
     waveform_samples: int,
     extensions: dict[str, dict],
-    trace_itemsize: int,
+    trace_dtype: np.dtype,
 ) -> Need:
     """Space for one recording's result and for its scratch file.
 
@@ -58,15 +58,16 @@ def estimate_need(
         Of one waveform.
     extensions : dict
         Name: arguments, of what will be computed.
-    trace_itemsize : int
-        Bytes of one value of the traces.
+    trace_dtype : dtype
+        int16 or float32.
     """
     num_units = num_channels_by_unit.size
     spike_channels = int(num_sampled_by_unit @ num_channels_by_unit)
     width = int(num_channels_by_unit.max(initial=0))
     components = (extensions.get("principal_components") or {}).get("n_components", 0)
+    share = COMPRESSED_SHARE_OF_FLOATS if trace_dtype.kind == "f" else COMPRESSED_SHARE_OF_INTEGERS
     bytes_by_extension = {
-        "waveforms": 4 * spike_channels * waveform_samples,
+        "waveforms": int(4 * share * spike_channels * waveform_samples),
         "principal_components": 4 * spike_channels * components,
         "templates": 2 * 8 * int(num_channels_by_unit.sum()) * waveform_samples,
         "spike_amplitudes": 4 * num_spikes,
@@ -77,9 +78,9 @@ def estimate_need(
     }
     arrays = sum(size for name, size in bytes_by_extension.items() if name in extensions)
     # Times grow slowly and units repeat: a spike of the sorting itself packs into a few bytes.
-    results = COMPRESSED_SHARE * arrays + 6 * num_spikes + 100 * num_channels + 1000 * num_units + FIXED_BYTES
+    results = arrays + 6 * num_spikes + 100 * num_channels + 1000 * num_units + FIXED_BYTES
     windows = int(num_sampled_by_unit.sum()) * waveform_samples * width
-    return Need(math.ceil(results), windows * trace_itemsize)
+    return Need(math.ceil(results), windows * trace_dtype.itemsize)
 
 
 def check_free_space(need: Need, results_folder: Path, scratch_folder: Path) -> None:

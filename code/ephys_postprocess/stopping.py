@@ -84,7 +84,7 @@ def _end_when_overdue(read_end: int, is_over: threading.Event) -> None:
             return
     if is_over.wait(GRACE_SECONDS):
         return
-    for wish in list(_last_wishes):
+    for wish in tuple(_last_wishes):  # the main thread may still be leaving a context
         with contextlib.suppress(OSError):
             wish()
     with contextlib.suppress(OSError, ValueError):

@@ -1,6 +1,12 @@
 """How a waveform travels and fades over the channels around its unit."""
 
+import itertools
+
 import numpy as np
+
+from ephys_postprocess.kernels.exponential_decay import bounds_of, fit_exponentials
+
+LEAST_DISTANCES = 4  # a tetrode's: up to so many different ones do not determine an exponential
 
 
 def velocity_fits(template, locations_um, sampling_frequency_hz, depth_axis, min_channels, min_r2, column_range):
@@ -37,30 +43,52 @@ def velocity_fits(template, locations_um, sampling_frequency_hz, depth_axis, min
     return tuple(velocities)
 
 
-def exp_decay(
+def exp_decays(fadings, min_r2=0.2, linear_fit=False):
+    """Decay of the amplitude with distance from the largest channel: 1/µm, or µV/µm for a line; NaN without a fit.
+
+    Parameters
+    ----------
+    fadings : sequence of ((float64 (n,), float64 (n,)) or None)
+        Each unit's `fading`.
+    min_r2, linear_fit
+        As in SpikeInterface.
+
+    Returns
+    -------
+    float64 (num_units,)
+
+    References
+    ----------
+    `get_exp_decay` of SpikeInterface 0.105; where the decay is determined within about 1e-6, of which most is where the
+    reference's solver stops.
+    """
+    decays = np.full(len(fadings), np.nan)
+    units = [unit for unit, fading_of_unit in enumerate(fadings) if fading_of_unit is not None]
+    fit = _fit_lines if linear_fit else _fit_exponentials
+    for unit, (decay, predicted) in zip(units, fit([fadings[unit] for unit in units]), strict=True):
+        if _r2(fadings[unit][1], predicted) >= min_r2:
+            decays[unit] = decay
+    return decays
+
+
+def fading(
     template,
     locations_um,
     peak_function="ptp",
-    min_r2=0.2,
     linear_fit=False,
     channel_tolerance=None,
     min_channels_for_fit=None,
     num_channels_for_fit=None,
     normalize_decay=False,
 ):
-    """Decay of the amplitude with distance from the largest channel: 1/µm, or µV/µm for a line; NaN without a fit.
+    """(distances from the largest channel, ascending, µm; amplitudes there), or None where channels are too few.
 
     Parameters
     ----------
     template : float64 (num_samples, num_channels)
     locations_um : float64 (num_channels, 2)
-    peak_function, min_r2, linear_fit, channel_tolerance, min_channels_for_fit, num_channels_for_fit, normalize_decay
-        As in SpikeInterface.
-
-    References
-    ----------
-    `get_exp_decay` of SpikeInterface 0.105, by the same solver. Where the decay is determined within 1e-8; a singular
-    fit carries rounding of the template further (3e-6 seen), in SpikeInterface as here.
+    peak_function, linear_fit, channel_tolerance, min_channels_for_fit, num_channels_for_fit, normalize_decay
+        As `exp_decay` in SpikeInterface.
     """
     amplitudes = np.abs(template.min(axis=0) if peak_function == "min" else np.ptp(template, axis=0))
     origin = locations_um[amplitudes.argmax()]
@@ -68,7 +96,7 @@ def exp_decay(
     if channel_tolerance is not None:
         is_near = np.abs(locations_um[:, 0] - origin[0]) <= channel_tolerance
         if is_near.sum() < (min_channels_for_fit or (5 if linear_fit else 8)):
-            return np.nan
+            return None
         depths = np.abs(locations_um[:, 1] - origin[1])
         closest = np.argsort(np.where(is_near, depths, depths.max() + 1))
         chosen = closest[: num_channels_for_fit or (6 if linear_fit else 10)]
@@ -77,9 +105,7 @@ def exp_decay(
     distances_um, amplitudes = distances_um[order], amplitudes[order].astype(np.float64)
     if channel_tolerance is not None and normalize_decay and amplitudes.max() > 0:
         amplitudes = amplitudes / amplitudes.max()
-    fit = _fit_line if linear_fit else _fit_exponential
-    decay, predicted = fit(distances_um, amplitudes)
-    return decay if _r2(amplitudes, predicted) >= min_r2 else np.nan
+    return distances_um, amplitudes
 
 
 def spread(template, locations_um, depth_axis, spread_threshold=0.2, spread_smooth_um=20, column_range=None):
@@ -130,6 +156,10 @@ def _robust_line(x, y):
     return slope, 1 - (residuals**2).sum() / (((y - y.mean()) ** 2).sum() + 1e-12)
 
 
+def _fit_lines(fadings):
+    return [_fit_line(*points) for points in fadings]
+
+
 def _fit_line(x, y):
     centered = x - x.mean()
     if not (centered**2).sum() > 0:
@@ -138,23 +168,32 @@ def _fit_line(x, y):
     return -slope, slope * centered + y.mean()
 
 
-def _fit_exponential(x, y):
-    """(decay, predicted) of amplitude * exp(-decay * x) + offset, within SpikeInterface's bounds."""
-    from scipy.optimize import least_squares
+def _fit_exponentials(fadings):
+    """For each (decay, predicted) of amplitude * exp(-decay * x) + offset, within SpikeInterface's bounds."""
+    is_determined = [np.unique(x).size > LEAST_DISTANCES for x, _ in fadings]
+    curves = np.full((len(fadings), 3), np.nan)
+    curves[is_determined] = fit_exponentials(list(itertools.compress(fadings, is_determined)))
+    for row in np.flatnonzero(~np.array(is_determined, dtype=bool)):
+        curves[row] = _fit_with_scipy(*fadings[row])
+    return [
+        (decay, amplitude * np.exp(-decay * x) + offset)
+        for (x, _), (decay, amplitude, offset) in zip(fadings, curves, strict=True)
+    ]
 
-    nothing = np.nan, np.full(y.size, np.nan)
-    amplitude, offset = y[0], y.min()
-    if not (amplitude > 0 and offset > 0):
-        return nothing  # bounds without room
 
-    # Derivatives by differences, as SpikeInterface: with as few channels as a tetrode's the decay is often not
-    # determined, the Jacobian is singular, and the value is where this solver happens to stop.
-    def residuals(p):
-        return p[1] * np.exp(-p[0] * x) + p[2] - y
+def _fit_with_scipy(x, y):
+    """(decay, amplitude, offset) where the reference's own solver stops.
 
-    bounds = [1e-5, 0.5 * amplitude, 0.0], [2.0, 1.5 * amplitude, 2 * offset]
-    fit = least_squares(residuals, [1e-3, amplitude, offset], bounds=bounds)
-    return (fit.x[0], fit.fun + y) if fit.success else nothing
+    With as few channels as a tetrode's the decay is often not determined, the Jacobian is singular, and the value
+    depends on the solver's derivatives by differences; rounding of the template is carried further (3e-6 seen).
+    """
+    from scipy.optimize import least_squares  # here, because importing it costs 0.3 s
+
+    start, low, high = bounds_of(y[0], y.min())
+    if not np.less(low, high).all():
+        return np.full(3, np.nan)
+    fit = least_squares(lambda p: p[1] * np.exp(-p[0] * x) + p[2] - y, start, bounds=(low, high))
+    return fit.x if fit.success else np.full(3, np.nan)
 
 
 def _r2(y, predicted):

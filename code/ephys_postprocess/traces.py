@@ -5,6 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ephys_postprocess.errors import InputError
+
 KERNEL_DTYPES = (np.dtype("int16"), np.dtype("float32"))  # what kernels are compiled for; anything else becomes float32
 
 
@@ -60,7 +62,10 @@ class MappedTraces:
         self.exact_offsets = np.ascontiguousarray(offsets, dtype=np.float64)
 
     def read(self, segment_index, start_sample, stop_sample):
-        return self.files[segment_index].window(start_sample, stop_sample)
+        try:
+            return self.files[segment_index].window(start_sample, stop_sample)
+        except (ValueError, OverflowError, OSError) as error:  # cut short, or gone, since it was opened
+            raise InputError(f"{self.files[segment_index].path}: traces cannot be read ({error}).") from error
 
 
 class RecordingTraces:
@@ -83,9 +88,15 @@ class RecordingTraces:
         self.exact_offsets = np.ascontiguousarray(offsets, dtype=np.float64)
 
     def read(self, segment_index, start_sample, stop_sample):
-        traces = self._recording.get_traces(
-            segment_index=segment_index, start_frame=int(start_sample), end_frame=int(stop_sample)
-        )
+        try:
+            traces = self._recording.get_traces(
+                segment_index=segment_index, start_frame=int(start_sample), end_frame=int(stop_sample)
+            )
+        except (ValueError, RuntimeError, OSError) as error:  # what readers and codecs say of broken files
+            raise InputError(
+                f"Traces cannot be read: samples {start_sample} to {stop_sample} of segment {segment_index} "
+                f"({type(error).__name__}: {error}). Copy them again or run preprocessing again."
+            ) from error
         # read-only like a mapped file: kernels see one array type, and no consumer changes what another one reads
         traces = np.ascontiguousarray(traces, dtype=self.dtype).view()
         traces.flags.writeable = False

@@ -66,6 +66,7 @@ class Call:
     environment: dict | None = None
     code: Path = CODE
     is_bare: bool = False  # no --data and --results: the folders beside `code`
+    before: list | tuple = ()  # a command that runs the command
     options: dict | None = None  # of subprocess.run
 
 
@@ -74,7 +75,7 @@ def _run(call: Call, timeout=300) -> Finished:
     folders += [] if call.is_bare or call.data is None else ["--data", str(call.data)]
     surroundings = {name: value for name, value in os.environ.items() if name not in CORE_COUNTS}
     done = subprocess.run(
-        [str(call.code / "run"), *map(str, call.arguments), *folders],
+        [*call.before, str(call.code / "run"), *map(str, call.arguments), *folders],
         env={**surroundings, "CAPSULE_PYTHON": sys.executable, **(call.environment or {})},
         capture_output=True,
         text=True,

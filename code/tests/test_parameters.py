@@ -148,7 +148,7 @@ def test_all_problems_are_told_at_once():
         ({"templates": {"operators": ["mean"]}}, "must be one of average, std, median, mad"),
         ({"templates": {"operators": [["percentile", 120]]}}, "must be at most 100"),
         ({"waveforms": 3}, "must be an object"),
-        ({"sparsity": None}, "must be an object"),
+        ({"sparsity": 3}, "must be an object"),
         ({"extensions": {}}, "lists nothing"),
         ({"extensions": "waveforms"}, "must be an object"),
         ({"duplicate_threshold": 0.9, "postprocessing": {"duplicate_threshold": 0.8}}, "given twice"),

@@ -4,7 +4,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ephys_postprocess.kernels.trust_region import search
+
 INITIAL_Z_UM = 20.0
+HAIRS_BREADTH = 1e-8  # relative: about what forward differences miss of a derivative
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,28 @@ class PointSources:
 
     def __getitem__(self, rows):
         return PointSources(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def num_residuals(self):
+        """int64 (num_problems,)"""
+        return self.is_contact.sum(axis=1)
+
+    def residuals(self, points):
+        """float64, shape of `amplitudes`: what is left of them; `points` is (num_problems, 4) x, y, z, alpha."""
+        return np.where(self.is_contact, self.amplitudes - points[:, 3:] / self._distances(points), 0.0)
+
+    def derivatives(self, points, residuals):
+        """(gradient (num_problems, 4), Jᵀ J (num_problems, 4, 4)) of half the sum of squared residuals."""
+        inverse = np.where(self.is_contact, 1.0 / self._distances(points), 0.0)
+        cubed = points[:, 3:] * inverse * inverse * inverse
+        along_x, along_y = points[:, 0:1] - self.x_um, points[:, 1:2] - self.y_um
+        jacobian = np.stack([cubed * along_x, cubed * along_y, cubed * points[:, 2:3], -inverse], axis=1)
+        gradient = (jacobian * residuals[:, np.newaxis, :]).sum(axis=2)
+        return gradient, (jacobian[:, :, np.newaxis, :] * jacobian[:, np.newaxis, :, :]).sum(axis=3)
+
+    def _distances(self, points):
+        along_x, along_y = self.x_um - points[:, 0:1], self.y_um - points[:, 1:2]
+        return np.sqrt(along_x**2 + along_y**2 + points[:, 2:3] ** 2)
 
 
 def initial_guess(sources, max_distance_um):
@@ -96,3 +121,37 @@ def place_sources(features, channels, channel_locations_um):
         y_um=channel_locations_um[channels, 1],
         is_contact=is_contact,
     )
+
+
+def triangulate_least_squares(sources, max_distance_um):
+    """The point source whose 1 / distance fall-off fits each row of amplitudes best.
+
+    Parameters
+    ----------
+    sources : PointSources
+    max_distance_um : float
+        Bounds x and y around the center of mass, z (ten times as far) and alpha.
+
+    Returns
+    -------
+    found : float64 (num_problems, 4)
+        x, y, z in µm and alpha; NaN where there is nothing to fit.
+    is_unfinished : bool (num_problems,)
+        True where the evaluations ran out before a minimum was reached.
+
+    References
+    ----------
+    Boussard et al. 2021, doi 10.1101/2021.11.05.467503. The search takes scipy's steps, with an exact Jacobian instead
+    of forward differences, because stock's answers are where that search stops rather than the exact minimum.
+    """
+    return search(sources, *initial_guess(sources, max_distance_um))
+
+
+def distances_led_by_rounding(sources, found, max_distance_um):
+    """How far away unfinished searches end when they start a hair's breadth beside, float64 (num_problems,), µm.
+
+    Such a search hops between bounds; only the very same operations as SpikeInterface's surely lead to the same place.
+    """
+    start, low, high = initial_guess(sources, max_distance_um)
+    shifted, _ = search(sources, start * (1.0 + HAIRS_BREADTH), low, high)
+    return np.abs(shifted - found)[:, :3].max(axis=1)

@@ -1,80 +1,63 @@
-"""Triangulation by bounded least squares, all problems side by side in numpy: nothing to compile or import."""
+"""Bounded least squares, all problems side by side in numpy: nothing to compile or import."""
 
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ephys_postprocess.kernels.triangulation import initial_guess
-
 # scipy.optimize.least_squares' defaults: where SpikeInterface's answers stop depends on them.
 FTOL = XTOL = GTOL = 1e-8
-MAX_EVALUATIONS = 400
-HAIRS_BREADTH = 1e-8  # relative: about what forward differences miss of a derivative
+EVALUATIONS_AN_UNKNOWN = 100
 
 
-def triangulate_least_squares(sources, max_distance_um):
-    """The point source whose 1 / distance fall-off fits each row of amplitudes best.
+def search(problem, start, low, high):
+    """The trust-region reflective method of scipy.optimize.least_squares step by step, for many problems at once.
 
     Parameters
     ----------
-    sources : PointSources
-    max_distance_um : float
-        Bounds x and y around the center of mass, z (ten times as far) and alpha.
+    problem : object
+        `residuals(x)` gives float64 (n, max_num_residuals), `derivatives(x, residuals)` the gradient (n, num_unknowns)
+        of half their sum of squares and Jᵀ J (n, num_unknowns, num_unknowns); `num_residuals` is int64 (n,), and
+        `problem[rows]` is the same for some problems.
+    start, low, high : float64 (n, num_unknowns)
 
     Returns
     -------
-    found : float64 (num_problems, 4)
-        x, y, z in µm and alpha; NaN where there is nothing to fit.
-    is_unfinished : bool (num_problems,)
+    found : float64 (n, num_unknowns)
+        NaN where `start` is not within the bounds, or these leave no room.
+    is_unfinished : bool (n,)
         True where the evaluations ran out before a minimum was reached.
 
     References
     ----------
-    Boussard et al. 2021, doi 10.1101/2021.11.05.467503. The search is the trust-region reflective method of
-    scipy.optimize.least_squares (Branch, Coleman & Li 1999) step by step, with an exact Jacobian instead of forward
-    differences, because stock's answers are where that search stops rather than the exact minimum.
+    Branch, Coleman & Li 1999.
     """
-    return _search(sources, *initial_guess(sources, max_distance_um))
-
-
-def distances_led_by_rounding(sources, found, max_distance_um):
-    """How far away unfinished searches end when they start a hair's breadth beside, float64 (num_problems,), µm.
-
-    Such a search hops between bounds; only the very same operations as SpikeInterface's surely lead to the same place.
-    """
-    start, low, high = initial_guess(sources, max_distance_um)
-    shifted, _ = _search(sources, start * (1.0 + HAIRS_BREADTH), low, high)
-    return np.abs(shifted - found)[:, :3].max(axis=1)
-
-
-def _search(sources, start, low, high):
     found = np.full(start.shape, np.nan)
     is_unfinished = np.zeros(start.shape[0], dtype=bool)
     rows = np.flatnonzero(((low < high) & (start >= low) & (start <= high)).all(axis=1))
-    num_contacts = sources.is_contact.sum(axis=1)
-    search = _begin(sources[rows], start[rows], low[rows], high[rows])
-    for _ in range(MAX_EVALUATIONS - 1):
+    problem = problem[rows]
+    state = _begin(problem, start[rows], low[rows], high[rows])
+    for _ in range(EVALUATIONS_AN_UNKNOWN * start.shape[1] - 1):
         if rows.size == 0:
             break
-        is_done = _iterate(search, sources[rows], num_contacts[rows])
+        is_done = _iterate(state, problem)
         if is_done.any():
-            found[rows[is_done]] = search.x[is_done]
-            rows, search = rows[~is_done], search[~is_done]
-    found[rows] = search.x
+            found[rows[is_done]] = state.x[is_done]
+            rows, state, problem = rows[~is_done], state[~is_done], problem[~is_done]
+    found[rows] = state.x
     is_unfinished[rows] = True
     return found, is_unfinished
 
 
 @dataclass
 class _Search:
-    """State of every problem still searched; `x` and what follows from it, and the trust region."""
+    """State of every problem still searched; `x` and what follows from it, and the trust region; p unknowns."""
 
-    x: np.ndarray  # (n, 4)
-    low: np.ndarray  # (n, 4)
-    high: np.ndarray  # (n, 4)
+    x: np.ndarray  # (n, p)
+    low: np.ndarray  # (n, p)
+    high: np.ndarray  # (n, p)
     cost: np.ndarray  # (n,)
-    gradient: np.ndarray  # (n, 4)
-    hessian: np.ndarray  # (n, 4, 4) Jᵀ J
+    gradient: np.ndarray  # (n, p)
+    hessian: np.ndarray  # (n, p, p) Jᵀ J
     radius: np.ndarray  # (n,) of the trust region, in scaled variables
     damping: np.ndarray  # (n,) Levenberg-Marquardt's
 
@@ -82,27 +65,27 @@ class _Search:
         return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def _begin(sources, start, low, high):
-    residuals = _residuals(sources, start)
-    gradient, hessian = _derivatives(sources, start, residuals)
+def _begin(problem, start, low, high):
+    residuals = problem.residuals(start)
+    gradient, hessian = problem.derivatives(start, residuals)
     scaling = _coleman_li(start, gradient, low, high)
     radius = _norm(start / np.sqrt(scaling))
     radius[radius == 0] = 1.0
     return _Search(start, low, high, _cost(residuals), gradient, hessian, radius, np.zeros(radius.size))
 
 
-def _iterate(search, sources, num_contacts):
+def _iterate(search, problem):
     """Try one step for every problem, update `search` and return which problems are finished, bool (n,)."""
     scaling = _coleman_li(search.x, search.gradient, search.low, search.high)
     optimality = np.abs(search.gradient * scaling).max(axis=1)
     model = _Model(search, np.sqrt(scaling))
-    full_step, damping = _trust_region_step(model, search.radius, search.damping, num_contacts)
+    full_step, damping = _trust_region_step(model, search.radius, search.damping, problem.num_residuals)
     theta = np.maximum(0.995, 1 - optimality)
     scaled_step, predicted = _feasible_step(search, model, full_step, theta)
     step = model.scale * scaled_step
     is_optimal = optimality < GTOL
     tried = _strictly_inside(search.x + step, search.low, search.high)
-    residuals = _residuals(sources, tried)
+    residuals = problem.residuals(tried)
     cost = _cost(residuals)
     reduction = search.cost - cost
     new_radius, ratio = _new_radius(search.radius, reduction, predicted, _norm(scaled_step))
@@ -114,7 +97,7 @@ def _iterate(search, sources, num_contacts):
     search.x = np.where(is_better[:, np.newaxis], tried, search.x)
     search.cost = np.where(is_better, cost, search.cost)
     if not (is_done | is_optimal).all():
-        gradient, hessian = _derivatives(sources, search.x, _residuals(sources, search.x))
+        gradient, hessian = problem.derivatives(search.x, problem.residuals(search.x))
         search.gradient, search.hessian = gradient, hessian
     return is_done | is_optimal
 
@@ -123,10 +106,11 @@ class _Model:
     """The quadratic model around x, in variables scaled so that a bound is as far as the trust region."""
 
     def __init__(self, search, scale):
-        self.scale = scale  # (n, 4)
-        self.gradient = scale * search.gradient  # (n, 4)
+        self.scale = scale  # (n, p)
+        self.gradient = scale * search.gradient  # (n, p)
         self.hessian = scale[:, :, np.newaxis] * search.hessian * scale[:, np.newaxis, :]
-        self.hessian[:, range(4), range(4)] += np.abs(search.gradient)  # curvature that the scaling itself adds
+        unknowns = np.arange(scale.shape[1])
+        self.hessian[:, unknowns, unknowns] += np.abs(search.gradient)  # curvature that the scaling itself adds
 
     def __getitem__(self, rows):
         part = object.__new__(_Model)
@@ -142,27 +126,6 @@ class _Model:
         return 0.5 * self.curvature(step, step) + _dot(step, self.gradient)
 
 
-def _residuals(sources, x):
-    distance = _distances(sources, x)
-    return np.where(sources.is_contact, sources.amplitudes - x[:, 3:] / distance, 0.0)
-
-
-def _distances(sources, x):
-    return np.sqrt((sources.x_um - x[:, 0:1]) ** 2 + (sources.y_um - x[:, 1:2]) ** 2 + x[:, 2:3] ** 2)
-
-
-def _derivatives(sources, x, residuals):
-    """(gradient (n, 4), Jᵀ J (n, 4, 4)) of half the sum of squared residuals."""
-    inverse = np.where(sources.is_contact, 1.0 / _distances(sources, x), 0.0)
-    cubed = x[:, 3:] * inverse * inverse * inverse
-    jacobian = np.stack(
-        [cubed * (x[:, 0:1] - sources.x_um), cubed * (x[:, 1:2] - sources.y_um), cubed * x[:, 2:3], -inverse], axis=1
-    )
-    gradient = (jacobian * residuals[:, np.newaxis, :]).sum(axis=2)
-    hessian = (jacobian[:, :, np.newaxis, :] * jacobian[:, np.newaxis, :, :]).sum(axis=3)
-    return gradient, hessian
-
-
 def _cost(residuals):
     return 0.5 * (residuals**2).sum(axis=1)
 
@@ -176,17 +139,17 @@ def _dot(first, second):
 
 
 def _coleman_li(x, gradient, low, high):
-    """Distance to the bound that a step against the gradient would meet, (n, 4): Coleman-Li scaling."""
+    """Distance to the bound that a step against the gradient would meet, (n, p): Coleman-Li scaling."""
     return np.where(gradient < 0, high - x, np.where(gradient > 0, x - low, 1.0))
 
 
-def _trust_region_step(model, radius, damping, num_contacts):
-    """(step (n, 4), damping (n,)): minimizer of the model within `radius` (Moré 1977, one eigendecomposition)."""
+def _trust_region_step(model, radius, damping, num_residuals):
+    """(step (n, p), damping (n,)): minimizer of the model within `radius` (Moré 1977, one eigendecomposition)."""
     eigenvalues, vectors = np.linalg.eigh(model.hessian)
     eigenvalues = np.maximum(eigenvalues, 0.0)
     slopes = (vectors * model.gradient[:, :, np.newaxis]).sum(axis=1)
     singular = np.sqrt(eigenvalues)
-    is_full_rank = singular[:, 0] > np.finfo(float).eps * num_contacts * singular[:, -1]
+    is_full_rank = singular[:, 0] > np.finfo(float).eps * num_residuals * singular[:, -1]
     with np.errstate(divide="ignore", invalid="ignore"):
         newton = slopes / eigenvalues
         is_inside = is_full_rank & (_norm(newton) <= radius)
@@ -229,7 +192,7 @@ def _length_excess(eigenvalues, slopes, radius, damping):
 
 
 def _feasible_step(search, model, full_step, theta):
-    """(scaled step (n, 4), predicted reduction (n,)): the full step, or the best of three that stay inside."""
+    """(scaled step (n, p), predicted reduction (n,)): the full step, or the best of three that stay inside."""
     x_new = search.x + model.scale * full_step
     is_outside = ((x_new < search.low) | (x_new > search.high)).any(axis=1)
     step = full_step.copy()
@@ -294,7 +257,7 @@ def _minimize_parabola(a, b, first, last):
 
 
 def _stride_to_bound(x, step, search):
-    """(how often `step` fits before a bound, (n,); which bounds are then hit, bool (n, 4))."""
+    """(how often `step` fits before a bound, (n,); which bounds are then hit, bool (n, p))."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         strides = np.maximum((search.low - x) / step, (search.high - x) / step)
     strides = np.where(step == 0, np.inf, strides)

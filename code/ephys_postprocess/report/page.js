@@ -72,8 +72,17 @@ function start() {
     clearTimeout(timer);
     timer = setTimeout(redraw, 150);
   });
-  window.addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; showAllRows(true); redraw(); });
-  window.addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; showAllRows(false); redraw(); });
+  const folded = document.querySelectorAll("details:not([open])");
+  window.addEventListener("beforeprint", () => {
+    document.documentElement.dataset.theme = "light";
+    for (const details of folded) details.open = true;
+    showAllRows(true); redraw();
+  });
+  window.addEventListener("afterprint", () => {
+    delete document.documentElement.dataset.theme;
+    for (const details of folded) details.open = false;
+    showAllRows(false); redraw();
+  });
   document.documentElement.dataset.ready = "yes";
 }
 

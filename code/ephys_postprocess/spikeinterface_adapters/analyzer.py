@@ -7,15 +7,17 @@ from ephys_postprocess.spikeinterface_adapters.sampling import PEAK_MODE, PEAK_S
 
 
 def keep_units(sorting, sampled: SampledTemplates, is_kept: np.ndarray):
-    """The sorting, sparsity and main channels of the units kept: (NumpySorting, ChannelSparsity, int64 array)."""
+    """The sorting, sparsity (None: dense) and main channels of the units kept."""
     unit_ids = sorting.unit_ids[is_kept]
     kept = NumpySorting.from_sorting(sorting.select_units(unit_ids), with_metadata=True, copy_spike_vector=True)
     _make_properties_storable(kept)
-    sparsity = ChannelSparsity(sampled.sparsity.mask[is_kept], unit_ids, sampled.sparsity.channel_ids)
+    sparsity = None
+    if not sampled.is_dense:
+        sparsity = ChannelSparsity(sampled.sparsity.mask[is_kept], unit_ids, sampled.sparsity.channel_ids)
     return kept, sparsity, sampled.main_channel_indices[is_kept]
 
 
-def make_analyzer(recording, sorting, sparsity: ChannelSparsity, main_channels: np.ndarray, *, return_in_uV: bool):
+def make_analyzer(recording, sorting, sparsity: ChannelSparsity | None, main_channels: np.ndarray, *, return_in_uV: bool):
     """A SortingAnalyzer in memory; its extensions' data may live elsewhere."""
     return SortingAnalyzer.create(
         sorting,

@@ -21,11 +21,11 @@ def exact_filters(gain: np.float32) -> list | None:
     scale = 1.0 / float(gain)
     plain = [FixedScaleOffset(offset=0, scale=scale, dtype="<f4", astype="<i2")]
     step = 2.0 ** (math.frexp(gain)[1] - DIGITS)  # every product is a multiple of it
-    large = 1.5 * 2.0**52 * step
+    large = 1.5 * 2.0**52  # what is added to it in float64 becomes whole
     exact = [
         AsType(encode_dtype="<f8", decode_dtype="<f4"),
-        FixedScaleOffset(offset=-large, scale=1.0, dtype="<f8", astype="<f8"),
-        FixedScaleOffset(offset=large, scale=scale, dtype="<f8", astype="<i2"),
+        FixedScaleOffset(offset=-large * step, scale=1.0 / step, dtype="<f8", astype="<f8"),
+        FixedScaleOffset(offset=large, scale=scale * step, dtype="<f8", astype="<i2"),
     ]
     return next((filters for filters in (plain, exact) if _is_exact(filters, gain)), None)
 

@@ -5,13 +5,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from spikeinterface.core.core_tools import ms_to_samples
 
 from ephys_postprocess import __version__
 from ephys_postprocess.errors import ResultError
 from ephys_postprocess.spikeinterface_adapters.analyzer import unit_columns
 from ephys_postprocess.spikeinterface_adapters.finished_result import FinishedResult
 from ephys_postprocess.spikeinterface_adapters.pca_models import PREFIX
-from ephys_postprocess.spikeinterface_adapters.trace_sources import trace_source
 from ephys_postprocess.stage_log import Stage
 from ephys_postprocess.stages import phy_export
 from ephys_postprocess.stages.all_spike_projections import AllSpikeProjections
@@ -41,7 +41,7 @@ def export_phy(
         With `templates`; anything else it lacks is left out.
     folder : PhyFolder
     traces : TraceSource, or None
-        As `reachable_traces`; None leaves out the principal components of all spikes.
+        None leaves out the principal components of all spikes.
     chunk_samples, num_threads : int
     stage : Stage
         Told of the spikes done.
@@ -51,27 +51,18 @@ def export_phy(
     ResultError
         The folder holds something else, the result has no templates, or there are too few spikes for phy.
     """
-    if not (result.has("templates", "average") or result.has("templates", "median")):
-        raise ResultError(f"{result.folder.name}: has no templates, which phy cannot do without.")
+    templates = _templates(result)
     notes: list[str] = []
     description = {"written_by": f"ephys_postprocess {__version__}", "recording_name": result.recording_name}
     with folder.written(description | {"left_out": notes}) as building:
-        _write_small_files(result, building, folder.folder, traces, notes)
+        _write_small_files(result, building, folder.folder, templates, traces, notes)
         _write_principal_components(result, building, traces, chunk_samples, num_threads, stage, notes)
     for note in notes:
         logger.warning("  phy: %s", note)
     stage.count(units=result.spikes.num_units, spikes=result.spikes.num_spikes)
 
 
-def reachable_traces(result: FinishedResult) -> TraceSource | None:
-    """The traces that a finished result refers to, or None where they are not here."""
-    analyzer = result.analyzer
-    if not analyzer.has_recording():
-        return None
-    return trace_source(analyzer.recording, return_in_uV=analyzer.return_in_uV)
-
-
-def _write_small_files(result, building: Path, final_folder: Path, traces, notes) -> None:
+def _write_small_files(result, building: Path, final_folder: Path, templates, traces, notes) -> None:
     analyzer = result.analyzer
     raw = _raw_files(traces)
     phy_export.write_params(
@@ -84,8 +75,6 @@ def _write_small_files(result, building: Path, final_folder: Path, traces, notes
     )
     amplitudes = _array_or_note(result, "spike_amplitudes", "amplitudes", notes)
     phy_export.write_spikes(building, result.spikes, amplitudes)
-    operator = "average" if result.has("templates", "average") else "median"
-    templates = np.asarray(result.array("templates", operator))
     similarity = _array_or_note(result, "template_similarity", "similarity", notes)
     phy_export.write_templates(building, templates, result.sparsity, similarity)
     groups = analyzer.get_recording_property("group")
@@ -96,15 +85,23 @@ def _write_small_files(result, building: Path, final_folder: Path, traces, notes
         np.zeros(analyzer.get_num_channels(), dtype=np.int32) if groups is None else np.asarray(groups),
     )
     phy_export.write_cluster_columns(building, analyzer.get_num_units(), cluster_columns(analyzer))
-    if raw is None and result.has("waveforms", "waveforms"):
+    if raw is None:
         _write_sampled_waveforms(result, building)
+
+
+def _templates(result) -> np.ndarray:
+    for operator in ("average", "median"):
+        templates = result.array("templates", operator)
+        if templates is not None:
+            return templates
+    raise ResultError(f"{result.folder.name}: has no templates, which phy cannot do without.")
 
 
 def cluster_columns(analyzer) -> dict[str, list]:
     """What phy shows of each cluster: ids, KSLabel, channel group, main channel, location, every metric."""
     columns: dict[str, list] = {}
     if analyzer.unit_ids.dtype.kind in "iu":  # SpikeInterface's phy reader takes this one for numbers
-        columns["si_unit_ids"] = []
+        columns["si_unit_id"] = analyzer.unit_ids.tolist()
     properties = {"KSLabel": "KSLabel", "group": "channel_group"}
     for name, column in properties.items():
         values = analyzer.sorting.get_property(name)
@@ -114,10 +111,10 @@ def cluster_columns(analyzer) -> dict[str, list]:
 
 
 def _array_or_note(result, extension, name, notes):
-    if result.has(extension, name):
-        return np.asarray(result.array(extension, name))
-    notes.append(f"{extension} was not computed and is left out.")
-    return None
+    array = result.array(extension, name)
+    if array is None:
+        notes.append(f"{extension} was not computed and is left out.")
+    return array
 
 
 def _raw_files(traces: TraceSource | None) -> phy_export.RawFiles | None:
@@ -132,16 +129,12 @@ def _raw_files(traces: TraceSource | None) -> phy_export.RawFiles | None:
 
 
 def _write_sampled_waveforms(result, building: Path) -> None:
-    rows = np.asarray(result.array("random_spikes", "random_spikes_indices"), dtype=np.int64)
-    if (np.diff(rows) <= 0).any():
+    waveforms = result.extensions.array("waveforms", "waveforms")
+    rows = result.array("random_spikes", "random_spikes_indices")
+    if waveforms is None or rows is None or (np.diff(rows) <= 0).any():
         return
     phy_export.write_sampled_waveforms(
-        building,
-        result.array("waveforms", "waveforms"),
-        rows,
-        result.spikes.unit_indices,
-        result.sparsity,
-        WAVEFORM_ROWS_AT_ONCE,
+        building, waveforms, rows, result.spikes.unit_indices, result.sparsity, WAVEFORM_ROWS_AT_ONCE
     )
 
 
@@ -151,10 +144,8 @@ def _write_principal_components(result, building, traces, chunk_samples, num_thr
         notes.append(f"no principal components: {reason}")
         return
     models = _stored_models(result)
-    window = result.params("waveforms")
-    nbefore, nafter = (
-        int(window[name] * result.analyzer.sampling_frequency / 1000.0) for name in ("ms_before", "ms_after")
-    )
+    window, rate_hz = result.extensions.params("waveforms"), result.analyzer.sampling_frequency
+    nbefore, nafter = (ms_to_samples(window[name], rate_hz) for name in ("ms_before", "ms_after"))
     spikes, sparsity = result.spikes, result.sparsity
     with phy_export.open_pc_features(building, spikes.num_spikes, models.components.shape[1], sparsity) as features:
         consumer = AllSpikeProjections(
@@ -164,12 +155,15 @@ def _write_principal_components(result, building, traces, chunk_samples, num_thr
 
 
 def _why_no_projections(result, traces) -> str | None:
-    if not result.has("principal_components", "pca_projection"):
+    extensions = result.extensions
+    if not extensions.has("principal_components"):
         return "principal_components was not computed."
-    if not result.has("principal_components", f"{PREFIX}components"):
+    if extensions.array("principal_components", f"{PREFIX}components") is None:
         return "the result holds no models as arrays; SpikeInterface keeps them as pickles, which are not opened."
-    if result.params("principal_components")["mode"] == "concatenated":
+    if extensions.params("principal_components")["mode"] == "concatenated":
         return "the mode 'concatenated' cannot project every spike."
+    if not extensions.has("waveforms"):
+        return "without waveforms the window that they were fitted in is unknown."
     if traces is None:
         return f"{result.folder.name} refers to a recording that is not here; bring it back to its place and try again."
     return None
@@ -177,11 +171,11 @@ def _why_no_projections(result, traces) -> str | None:
 
 def _stored_models(result) -> PrincipalComponentModels:
     """The fitted models, in the order of the analyzer's channels."""
-    params = result.params("principal_components")
+    params = result.extensions.params("principal_components")
     names = [field.name for field in fields(PrincipalComponentModels)[2:]]
-    arrays = {name: np.asarray(result.array("principal_components", PREFIX + name)) for name in names}
+    arrays = {name: result.array("principal_components", PREFIX + name) for name in names}
     if params["mode"] == "by_channel_local":
-        stored_ids = np.asarray(result.array("principal_components", f"{PREFIX}channel_ids")).tolist()
+        stored_ids = result.array("principal_components", f"{PREFIX}channel_ids").tolist()
         order = [stored_ids.index(channel_id) for channel_id in result.analyzer.channel_ids.tolist()]
         arrays = {name: array[order] for name, array in arrays.items()}
     return PrincipalComponentModels(mode=params["mode"], whiten=bool(params["whiten"]), **arrays)

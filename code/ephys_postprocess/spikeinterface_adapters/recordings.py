@@ -1,5 +1,6 @@
 """Which recording traces are read from, which one the result refers to, and whether the two agree."""
 
+import numbers
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,7 @@ def open_recording_to_store(recording_input: RecordingInput, read: si.BaseRecord
 def check_traces(recording: si.BaseRecording, where: str) -> None:
     """InputError for traces that are cut short, empty, without locations, or with channel ids used twice."""
     for one in chain_of(recording):
+        _check_layout(one, where)
         if type(one) in PLAIN_BINARY:
             _check_raw_files(one)
         if type(one).__name__ == "ZarrRecordingExtractor":
@@ -170,6 +172,23 @@ def _serialisable(recording_input: RecordingInput, read: si.BaseRecording, journ
         f"{recording_input.recording_name}: the traces come from a recording that cannot be written as JSON, and there "
         f"is no folder preprocessed_{recording_input.recording_name} to refer to instead. Attach it."
     )
+
+
+def _check_layout(recording: si.BaseRecording, where: str) -> None:
+    """Refuse what no trace can have; reading a file as Python objects would take its bytes for addresses."""
+    dtype, rate_hz = np.dtype(recording.get_dtype()), recording.sampling_frequency
+    if dtype.kind not in "iuf":
+        raise InputError(f"{where}: the traces' dtype is {dtype}. It must be an integer or floating-point number.")
+    if not (isinstance(rate_hz, numbers.Real) and 0 < rate_hz < np.inf):
+        raise InputError(f"{where}: the sampling rate is {rate_hz!r}. It must be a positive number of Hz.")
+    if recording.get_num_channels() < 1 or recording.get_num_segments() < 1:
+        raise InputError(f"{where}: the recording has no channels or no segments. Run preprocessing again.")
+    if recording.has_scaleable_traces():
+        gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
+        if not (np.isfinite(gains).all() and np.isfinite(offsets).all() and np.all(gains)):
+            raise InputError(f"{where}: some channels have a gain of 0, or a gain or offset that is not a number.")
+    if type(recording) in PLAIN_BINARY and recording.get_binary_description()["time_axis"] not in (0, 1):
+        raise InputError(f"{where}: its time axis must be 0 or 1. Save the recording again.")
 
 
 def _check_raw_files(recording: si.BaseRecording) -> None:

@@ -26,7 +26,8 @@ class SampledTemplates:
     """What a few spikes of every unit of the sorting say, duplicates included."""
 
     main_channel_indices: np.ndarray  # int64 (num_units,)
-    sparsity: ChannelSparsity
+    sparsity: ChannelSparsity  # all channels for every unit where the analyzer is to be dense
+    is_dense: bool
     templates: np.ndarray  # float32 (num_units, num_samples, max_num_channels), packed on each unit's channels
     main_columns: np.ndarray  # int64 (num_units,): where the main channel is in `templates`
     nbefore: int
@@ -58,7 +59,7 @@ def sample_templates(
     SpikeInterface 0.105.3 `create_sorting_analyzer`, then `random_spikes` and `templates` with their own windows.
     """
     main_channels = find_main_channels_of(traces, spikes, parameters.seed, chunk_samples, num_threads)
-    sparsity = _estimate_sparsity(recording, sorting, traces, main_channels, parameters.sparsity.arguments())
+    sparsity = _estimate_sparsity(recording, sorting, traces, main_channels, parameters.sparsity)
     nbefore = ms_to_samples(DEDUPLICATION_MS_BEFORE, spikes.sampling_frequency_hz)
     nafter = ms_to_samples(DEDUPLICATION_MS_AFTER, spikes.sampling_frequency_hz)
     random_spikes = parameters.extensions.random_spikes
@@ -68,7 +69,7 @@ def sample_templates(
     templates = average_packed_templates(traces, selection, chunk_samples, num_threads)
     is_main = selection.sparsity.channels_of_unit == main_channels[:, None]
     main_columns = is_main.argmax(axis=1) if spikes.num_units else np.zeros(0, dtype=np.int64)
-    return SampledTemplates(main_channels, sparsity, templates, main_columns, nbefore)
+    return SampledTemplates(main_channels, sparsity, parameters.sparsity is None, templates, main_columns, nbefore)
 
 
 def random_spike_arguments(params: dict) -> dict:
@@ -77,10 +78,11 @@ def random_spike_arguments(params: dict) -> dict:
     return {renamed.get(name, name): value for name, value in params.items()}
 
 
-def _estimate_sparsity(recording, sorting, traces, main_channels, options: dict) -> ChannelSparsity:
-    if sorting.get_num_units() == 0:
-        mask = np.zeros((0, recording.get_num_channels()), dtype=bool)
+def _estimate_sparsity(recording, sorting, traces, main_channels, parameters) -> ChannelSparsity:
+    if parameters is None or sorting.get_num_units() == 0:
+        mask = np.ones((sorting.get_num_units(), recording.get_num_channels()), dtype=bool)
         return ChannelSparsity(mask, sorting.unit_ids, recording.channel_ids)
+    options = parameters.arguments()
     asked = {"peak_sign": PEAK_SIGN, "amplitude_mode": PEAK_MODE}
     asked |= {name: value for name, value in options.items() if value is not None}
     if asked["method"] == "snr":

@@ -57,6 +57,8 @@ def open_dump(file: Path, base_folders: list[Path], kind: type, *, allow_pickle:
 
 def open_saved_folder(folder: Path, kind: type, *, allow_pickle: bool):
     """The recording or sorting in a folder that SpikeInterface's `save` wrote: binary, numpy, npz or zarr."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not a folder that SpikeInterface saved, but a file. Attach the complete folder.")
     _check_folder(folder, allow_pickle=allow_pickle)
     if is_zarr(folder):
         return _of_kind(_open_zarr(folder, kind), kind, folder)
@@ -250,3 +252,5 @@ def _is_object_array(npy_file: Path) -> bool:
         return np.load(npy_file, allow_pickle=False).dtype.hasobject
     except ValueError:  # numpy's refusal of pickled content, with an npy header or without
         return True
+    except (EOFError, OSError) as error:
+        raise InputError(f"{npy_file}: cannot be read ({error}). Attach it again.") from error

@@ -78,7 +78,7 @@ class AnalyzerSink:
             return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         return np.zeros(shape, dtype)
 
-    def create_counts_array(self, extension, name, shape, dtype, gain):
+    def create_counts_array(self, *_):
         return None  # in SpikeInterface's own formats, as SpikeInterface would write them
 
     def finish(self, extension):

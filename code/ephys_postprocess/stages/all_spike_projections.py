@@ -10,7 +10,7 @@ ROWS_AT_ONCE = 128  # traces are turned channel first in strips that stay in cac
 
 
 class AllSpikeProjections:
-    """Projects the snippet of each spike, scaled to µV, on the models of its unit's channels.
+    """Projects the snippet of each spike, in µV, on the models of its unit's channels.
 
     Parameters
     ----------
@@ -55,8 +55,7 @@ class AllSpikeProjections:
         self.margin_samples = max(nbefore, nafter)
         self._models, self._spikes, self._sparsity = models, spikes, sparsity
         self._nbefore, self._nafter = nbefore, nafter
-        self._gains, self._offsets = gains[:, None], offsets[:, None]
-        self._weights, self._shifts = models.weights_and_offsets()
+        self._weights, self._shifts = _for_counts(models, gains, offsets)
         self._positions = np.cumsum(sparsity.mask, axis=1) - 1  # of a channel among a unit's packed ones
         if projections is None:
             shape = (spikes.num_spikes, models.components.shape[1], sparsity.max_num_channels)
@@ -74,19 +73,27 @@ class AllSpikeProjections:
         channels = np.flatnonzero(is_used)
         shape = (last_spike - first_spike, self._weights.shape[2], self._sparsity.max_num_channels)
         block = np.zeros(shape, dtype=np.float32)
-        for channel, trace in zip(channels, self._scaled_by_channel(traces, channels), strict=True):
+        for channel, trace in zip(channels, _by_channel(traces, channels), strict=True):
             own = np.flatnonzero(self._sparsity.mask[units, channel])
             windows = np.lib.stride_tricks.sliding_window_view(trace, self._nbefore + self._nafter)[starts[own]]
-            model = self._models.model_of_channel(channel)
-            own_projections = windows.astype(np.float64) @ self._weights[model] - self._shifts[model]
+            own_projections = windows.astype(np.float64) @ self._weights[channel] - self._shifts[channel]
             block[inside[own], :, self._positions[units[own], channel]] = own_projections
         self.projections[first_spike:last_spike] = block
 
-    def _scaled_by_channel(self, traces, channels):
-        """float32 (num_channels, num_rows), µV"""
-        by_channel = np.empty((channels.size, len(traces)), dtype=np.float32)
-        for first in range(0, len(traces), ROWS_AT_ONCE):
-            by_channel[:, first : first + ROWS_AT_ONCE] = traces[first : first + ROWS_AT_ONCE, channels].T
-        by_channel *= self._gains[channels]
-        by_channel += self._offsets[channels]
-        return by_channel
+
+def _for_counts(models, gains, offsets):
+    """Weights and shifts of each channel for traces as they are stored: scaling the weights spares scaling traces."""
+    weights, shifts = models.weights_and_offsets()
+    own = models.model_of_channel(np.arange(gains.size))
+    shifts = shifts[own] - offsets[:, None].astype(np.float64) * weights[own].sum(axis=1)
+    return weights[own] * gains[:, None, None].astype(np.float64), shifts
+
+
+def _by_channel(traces, channels):
+    """The same values, (num_channels, num_rows)."""
+    by_channel = np.empty((channels.size, len(traces)), dtype=traces.dtype)
+    are_all = channels.size == traces.shape[1]
+    for first in range(0, len(traces), ROWS_AT_ONCE):
+        rows = traces[first : first + ROWS_AT_ONCE]
+        by_channel[:, first : first + ROWS_AT_ONCE] = (rows if are_all else rows[:, channels]).T
+    return by_channel

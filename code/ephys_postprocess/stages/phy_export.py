@@ -20,7 +20,7 @@ NO_CHANNEL = -1
 
 
 class RowsFile:
-    """A new .npy file of zeros, written by stretches of rows from any thread; unlike a memory map it takes no memory."""
+    """A new .npy file of zeros, written by stretches of rows from any thread; no memory map, so it takes no memory."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype):
         self.dtype, self.shape = np.dtype(dtype), shape
@@ -33,7 +33,10 @@ class RowsFile:
         self._file.truncate(self._start + shape[0] * self._row_bytes)
 
     def __setitem__(self, rows: slice, block: np.ndarray) -> None:
-        left = memoryview(np.ascontiguousarray(block, dtype=self.dtype)).cast("B")
+        """Write `rows`; a block that is smaller along other axes is followed by zeros."""
+        padded = np.zeros((rows.stop - rows.start, *self.shape[1:]), dtype=self.dtype)
+        padded[tuple(slice(size) for size in block.shape)] = block
+        left = memoryview(padded).cast("B")
         position = self._start + rows.start * self._row_bytes
         while left:
             num_written = os.pwrite(self._file.fileno(), left, position)
@@ -101,9 +104,7 @@ def write_spikes(folder: Path, spikes: SpikeTrains, amplitudes: np.ndarray | Non
         np.save(folder / "amplitudes.npy", np.asarray(amplitudes, dtype=np.float64)[:, None])
 
 
-def write_templates(
-    folder: Path, templates: np.ndarray, sparsity: Sparsity, similarity: np.ndarray | None
-) -> None:
+def write_templates(folder: Path, templates: np.ndarray, sparsity: Sparsity, similarity: np.ndarray | None) -> None:
     """Write templates on their own channels, the largest first (phylib takes the first for the main one).
 
     Parameters
@@ -121,9 +122,7 @@ def write_templates(
             own = np.flatnonzero(sparsity.mask[unit_index])
             own = own[np.argsort(-np.ptp(template[:, own], axis=0), kind="stable")]
             channels[unit_index, : own.size] = own
-            row = np.zeros((1, *shape[1:]), dtype=np.float32)
-            row[0, :, : own.size] = np.nan_to_num(template[:, own])
-            packed[unit_index : unit_index + 1] = row
+            packed[unit_index : unit_index + 1] = np.nan_to_num(template[None][:, :, own])
     np.save(folder / "template_ind.npy", channels)
     if similarity is not None:
         padded = np.zeros((shape[0], shape[0]), dtype=np.float32)
@@ -144,13 +143,16 @@ def write_channels(folder: Path, channel_ids: np.ndarray, locations_um: np.ndarr
 
 
 def write_cluster_columns(folder: Path, num_units: int, columns: dict[str, list]) -> None:
-    """Write one cluster_{column}.tsv a column; cells without a value (NaN, infinite, empty) are left out."""
+    """Write one cluster_{column}.tsv a column, every cluster in each: SpikeInterface's reader drops missing ones.
+
+    Cells without a value (NaN, infinite) are empty, which phylib skips.
+    """
     columns = {"group": [UNSORTED] * num_units} | columns
     for column, values in columns.items():
         with (folder / f"cluster_{column}.tsv").open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
             writer.writerow(["cluster_id", column])
-            writer.writerows([row, value] for row, value in enumerate(values) if _has_value(value))
+            writer.writerows([row, value if _has_value(value) else ""] for row, value in enumerate(values))
 
 
 def open_pc_features(folder: Path, num_spikes: int, num_fitted: int, sparsity: Sparsity) -> RowsFile:
@@ -193,7 +195,7 @@ def write_sampled_waveforms(
 def _has_value(value) -> bool:
     if isinstance(value, float | np.floating):
         return bool(np.isfinite(value))
-    return value is not None and value != ""
+    return value is not None
 
 
 def _path_from(folder: Path, path: Path) -> str:

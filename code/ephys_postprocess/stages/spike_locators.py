@@ -7,7 +7,7 @@ channel; it returns float64 (num_spikes, num_columns). The same spike gives the 
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels import location_grid, penalized_triangulation, triangulation, trust_region
+from ephys_postprocess.kernels import location_grid, penalized_triangulation, triangulation
 from ephys_postprocess.kernels import spike_locations as kernels
 from ephys_postprocess.records import Sparsity
 
@@ -120,7 +120,7 @@ class TriangulationLocator:
     def __call__(self, traces, first_rows, channels):
         sources = self._sources(traces, first_rows, channels)
         if self._optimizer == "least_square":
-            return trust_region.triangulate_least_squares(sources, self._max_distance_um)[0]
+            return triangulation.triangulate_least_squares(sources, self._max_distance_um)[0]
         return triangulate_with_penalty(sources, self._max_distance_um, traces.dtype)
 
 

@@ -85,6 +85,8 @@ def template_metrics(
             for name in footprint_names:
                 own = FOOTPRINT_DEFAULTS.get(name, {}) | params.get(name, {})
                 row |= _footprint(name, template, locations[mask[unit_index]], frequency, depth_axis, own)
+        if "exp_decay" in footprint_names:
+            _fit_decays(rows, params.get("exp_decay", {}))
     columns = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else {})}
     reasons = {name: _reasons(values) for name, values in columns.items() if values.dtype.kind == "f"}
     return TemplateMetrics(columns, reasons, _peaks_data(extrema), main.astype(templates.dtype))
@@ -92,14 +94,23 @@ def template_metrics(
 
 def _footprint(name, template, locations_um, frequency, depth_axis, params):
     if template.shape[1] == 0:
-        return dict.fromkeys(FOOTPRINT_COLUMNS[name], np.nan)
+        return dict.fromkeys(FOOTPRINT_COLUMNS[name], None if name == "exp_decay" else np.nan)
     if name == "velocity_fits":
         values = template_footprint.velocity_fits(template, locations_um, frequency, depth_axis, **params)
     elif name == "exp_decay":
-        values = (template_footprint.exp_decay(template, locations_um, **params),)
+        own = {key: value for key, value in params.items() if key != "min_r2"}
+        values = (template_footprint.fading(template, locations_um, **own),)
     else:
         values = (template_footprint.spread(template, locations_um, depth_axis, **params),)
     return dict(zip(FOOTPRINT_COLUMNS[name], values, strict=True))
+
+
+def _fit_decays(rows, params):
+    """Put the decay where each row has the points it is fitted to: all fits at once are a fraction of the time."""
+    options = {key: params[key] for key in ("min_r2", "linear_fit") if key in params}
+    decays = template_footprint.exp_decays([row["exp_decay"] for row in rows], **options)
+    for row, decay in zip(rows, decays, strict=True):
+        row["exp_decay"] = decay
 
 
 def _reasons(values):

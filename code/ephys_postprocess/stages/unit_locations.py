@@ -3,7 +3,7 @@
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels import location_grid, triangulation, trust_region
+from ephys_postprocess.kernels import location_grid, triangulation
 from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.spike_locators import (
     OPTIMIZERS,
@@ -13,7 +13,9 @@ from ephys_postprocess.stages.spike_locators import (
     triangulate_with_penalty,
 )
 
-# One search by scipy takes 60 to 80 ms: these many at least, and this share of the units, are worth it.
+# One search by scipy takes 60 to 80 ms: worth it where rounding leads the search this far, as a share of the spread of
+# all locations, and for no more units than the larger of this number and this share.
+RETRACED_DISTANCE = 3e-4
 RETRACED_UNITS = 8
 RETRACED_SHARE = 0.04
 METHODS = ("monopolar_triangulation", "center_of_mass", "grid_convolution", "max_channel")
@@ -46,9 +48,9 @@ def locate_units(
     method : str
         "monopolar_triangulation", "center_of_mass", "grid_convolution" or "max_channel".
     retrace_slow_searches : bool
-        Least squares only: where SpikeInterface's answer hangs on rounding (its search runs out of evaluations, or
-        there are four contacts at most), search again with scipy, at up to 80 ms a unit and half a second for its
-        import. Without it about 1 % of the values are up to 1 % of their spread off, on tetrodes more.
+        Least squares only: where SpikeInterface's answer hangs on rounding (its search runs out of evaluations on
+        the way, or there are four contacts at most), search again with scipy, at up to 80 ms a unit and half a second
+        for its import. Without it some values are up to 1 % of their spread off, on tetrodes more.
     **method_kwargs
         As in SpikeInterface. What it uses for dense analyzers only (`radius_um`, `peak_sign`, `peak_mode` of the
         first two methods) and `enforce_decrease`, which it ignores, change nothing.
@@ -133,26 +135,34 @@ def _triangulate(
     require("optimizer", optimizer, OPTIMIZERS)
     sources = inputs.sources(feature, is_absolute=True)
     if optimizer == "least_square":
-        found, is_unfinished = trust_region.triangulate_least_squares(sources, max_distance_um)
+        found, is_unfinished = triangulation.triangulate_least_squares(sources, max_distance_um)
         if retrace_slow_searches:
-            # Four contacts (a tetrode) can't settle four unknowns: there too rounding leads.
-            is_undecided = is_unfinished | (sources.is_contact.sum(axis=1) <= found.shape[1])
-            _retrace(inputs, feature, sources, found, np.flatnonzero(is_undecided), max_distance_um)
+            undecided = _led_by_rounding(sources, found, is_unfinished, max_distance_um)
+            _retrace(inputs, feature, found, undecided, max_distance_um)
     else:
         found = triangulate_with_penalty(sources, max_distance_um, inputs.templates.dtype)
     return found if return_alpha else found[:, :3]
 
 
-def _retrace(inputs, feature, sources, found, undecided, max_distance_um):
-    """Let scipy search again for the units in `undecided` that rounding leads farthest, and write into `found`.
+def _led_by_rounding(sources, found, is_unfinished, max_distance_um):
+    """int64 (n,): the problems whose answer hangs on the last bit of SpikeInterface's operations, the worst first.
 
-    SpikeInterface's search for about one unit in ten runs out of evaluations on its way; where it then stands may
-    depend on the last bit of every operation. All of a few units, or the worst of many, are put where it stands.
+    Its search for about one unit in ten runs out of evaluations on its way. Most of these have all but arrived; some
+    hop between bounds. Four contacts (a tetrode) can't settle four unknowns: there too rounding leads.
     """
-    at_most = max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))
-    if undecided.size > at_most:
-        strayed = trust_region.distances_led_by_rounding(sources[undecided], found[undecided], max_distance_um)
-        undecided = undecided[np.argsort(-strayed, kind="stable")[:at_most]]
+    strayed = np.zeros(found.shape[0])
+    unfinished = np.flatnonzero(is_unfinished)
+    if unfinished.size:
+        strayed[unfinished] = triangulation.distances_led_by_rounding(
+            sources[unfinished], found[unfinished], max_distance_um
+        )
+    strayed[sources.is_contact.sum(axis=1) <= found.shape[1]] = np.inf
+    order = np.argsort(-strayed, kind="stable")[: max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))]
+    return order[strayed[order] > RETRACED_DISTANCE * np.nanstd(found[:, :3])] if order.size else order
+
+
+def _retrace(inputs, feature, found, undecided, max_distance_um):
+    """Let scipy search again for the units in `undecided`, and write where it stands at its end into `found`."""
     for row in undecided:
         own = inputs.sparsity.mask[row]
         template = inputs.templates[row][:, own]

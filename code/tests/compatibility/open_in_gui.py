@@ -140,7 +140,9 @@ def show_views(address: str, screenshots: Path, scratch: Path) -> tuple[list[str
     finally:
         browser.quit()
     is_icon = "favicon.ico"  # the viewer's server has none
-    problems += [entry["message"] for entry in messages if entry["level"] == "SEVERE" and is_icon not in entry["message"]]
+    problems += [
+        entry["message"] for entry in messages if entry["level"] == "SEVERE" and is_icon not in entry["message"]
+    ]
     return views, problems
 
 

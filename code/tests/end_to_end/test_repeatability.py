@@ -16,7 +16,7 @@ def differing(one: Path, other: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def runs(run_capsules, tiny_data, default_run):
+def runs(run_capsules, tiny_data):
     calls = {
         "again": {"arguments": ["--n-jobs", "2"]},
         "1 job": {"arguments": ["--n-jobs", "1"]},
@@ -33,9 +33,10 @@ def test_every_file_of_the_store_is_the_same(runs, default_run, label):
 
 
 @pytest.mark.parametrize("label", ["again", "1 job", "other chunks"])
-def test_the_units_table_is_the_same(runs, default_run, label):
-    tables = [(done.results / f"units_{NAME}.csv").read_bytes() for done in (runs[label], default_run)]
-    assert tables[0] == tables[1]
+def test_the_units_tables_are_the_same(runs, default_run, label):
+    for ending in ("csv", "parquet"):
+        tables = [(done.results / f"units_{NAME}.{ending}").read_bytes() for done in (runs[label], default_run)]
+        assert tables[0] == tables[1], ending
 
 
 def test_chunks_do_not_change_the_store(runs, default_run):
@@ -52,11 +53,11 @@ def test_the_data_process_differs_in_times_and_costs_only(runs, default_run):
     assert ours == theirs
 
 
-def test_a_second_run_replaces_all_of_the_first(run_capsule, runs, default_run, tiny_data, files_of, metadata_copies):
+def test_a_second_run_replaces_all_of_the_first(run_capsule, runs, tiny_data, files_of, metadata_copies):
     """With other parameters and over the leftovers of a killed run: nothing of either stays."""
     results = runs["again"].results
     first = bytes_of(runs["again"].store(NAME))
-    for leftover in ("building.zarr", "replaced.zarr"):
+    for leftover in ("building.zarr", "replaced.zarr", "staging"):
         (results / f".postprocessed_{NAME}.{leftover}").mkdir()
         (results / f".postprocessed_{NAME}.{leftover}" / "half").write_text("written", encoding="utf-8")
     few = '{"extensions": {"random_spikes": {}, "noise_levels": {}, "templates": {}}}'

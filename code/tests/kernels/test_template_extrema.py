@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reference import template_extrema as reference
 
 from ephys_postprocess.template_extrema import find_extrema, find_peaks, half_width, upsampling_matrix
-from ephys_postprocess.template_footprint import exp_decay, spread, velocity_fits
+from ephys_postprocess.template_footprint import exp_decays, fading, spread, velocity_fits
 
 
 @settings(max_examples=150, deadline=None)
@@ -75,13 +75,13 @@ def test_footprint_by_hand():
     template, locations = make_footprint()
     above, below = velocity_fits(template, locations, 1000.0, 1, 3, 0.2, None)
     np.testing.assert_allclose([above, below], [20.0, 20.0])  # 20 µm a sample of 1 ms
-    np.testing.assert_allclose(exp_decay(template, locations), 0.02, rtol=1e-5)  # the solver's tolerance
+    np.testing.assert_allclose(exp_decays([fading(template, locations)]), 0.02, rtol=1e-5)  # the solver's tolerance
     # 100 fades to 20 within 92 µm: 4 channels either side
     assert spread(template, locations, 1, 0.2, 0) == 160.0
 
 
 def test_footprint_without_an_answer():
     template, locations = make_footprint()
-    assert np.isnan(exp_decay(np.zeros_like(template), locations))
+    assert np.isnan(exp_decays([fading(np.zeros_like(template), locations)])[0])
     assert np.isnan(spread(template, np.zeros_like(locations), 1))
     assert np.isnan(velocity_fits(template, locations, 1000.0, 1, 20, 0.2, None)).all()

@@ -6,8 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import triangulation as reference
 
-from ephys_postprocess.kernels.triangulation import centers_of_mass, contact_features, initial_guess, place_sources
-from ephys_postprocess.kernels.trust_region import distances_led_by_rounding, triangulate_least_squares
+from ephys_postprocess.kernels.triangulation import (
+    centers_of_mass,
+    contact_features,
+    distances_led_by_rounding,
+    initial_guess,
+    place_sources,
+    triangulate_least_squares,
+)
 from ephys_postprocess.stages.spike_locators import triangulate_with_penalty
 
 CONTACTS_UM = np.array([[16.0 * (row % 2) + 32.0 * side, 20.0 * row] for row in range(7) for side in range(2)])

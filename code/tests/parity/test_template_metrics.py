@@ -109,7 +109,9 @@ def test_footprints_of_made_up_templates(seed, depth_direction):
         expected = stock_metrics.get_exp_decay(*arguments, **chosen)
         chosen.pop("depth_direction")
         # the solver stops anywhere within its tolerance of 1e-8 in cost: flat directions carry roundings further
-        np.testing.assert_allclose(template_footprint.exp_decay(template, locations, **chosen), expected, rtol=1e-4)
+        fit = {name: chosen.pop(name) for name in ("min_r2", "linear_fit") if name in chosen}
+        faded = template_footprint.fading(template, locations, linear_fit=fit.get("linear_fit", False), **chosen)
+        np.testing.assert_allclose(template_footprint.exp_decays([faded], **fit), expected, rtol=1e-4)
     axis = 1 if depth_direction == "y" else 0
     for column_range in (None, 75.0):
         shared = {"column_range": column_range, "depth_direction": depth_direction}

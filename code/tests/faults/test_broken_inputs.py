@@ -1,0 +1,43 @@
+"""Every broken input of the corpus: the expected outcome with the expected message, and never a traceback."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from faults.attempts import attempt
+from faults.broken_inputs import CASES, make_good
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    data = tmp_path_factory.mktemp("good") / "data"
+    make_good(data)
+    return data
+
+
+@pytest.fixture
+def data(good, tmp_path):
+    return shutil.copytree(good, tmp_path / "data")
+
+
+def test_the_good_folder_is_accepted_silently(data):
+    assert attempt(data).text == "accepted"
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_broken_input(case, data, record_property):
+    record_property("input", case.name)
+    case.break_it(data)
+    told = attempt(data, **dict(case.options))
+    assert told.outcome == case.outcome, told.text
+    assert re.search(case.message, told.text), told.text
+    assert "Traceback" not in told.text
+
+
+def test_there_are_enough_cases_with_names_of_their_own():
+    assert len({case.name for case in CASES}) == len(CASES) >= 120

@@ -1,0 +1,66 @@
+"""A made-up report: enough of everything, from a seed, with names that try to be markup."""
+
+import numpy as np
+
+from ephys_postprocess.metric_dictionary import THRESHOLDS
+from ephys_postprocess.report.contents import (
+    Correlograms,
+    Duplicate,
+    Probe,
+    ReportData,
+    Run,
+    Spikes,
+    Templates,
+    WaveformSample,
+)
+
+MARKUP = "<script>alert(1)</script>"
+
+
+def make_report_data(num_units=12, num_spikes=6000, num_channels=32, name="made_up", unit_names=None, seed=0):
+    """A ReportData whose unit `u` has SNR `u`, no value where u == 3, and contamination that fails where u is odd."""
+    random = np.random.default_rng(seed)
+    locations = np.stack([np.tile([0.0, 32.0], num_channels // 2), np.arange(num_channels) * 10.0], axis=1)
+    units = random.integers(0, num_units, num_spikes)
+    main = np.sort(random.integers(0, num_channels, num_units))
+    amplitudes = -random.gamma(9, 10, num_spikes).astype(np.float32)
+    return ReportData(
+        run=Run(name, 30_000.0, (60.0, 40.0), "SpikeInterface 0.105.3", num_units + 1, "0.1.0"),
+        probe=Probe(tuple(f"ch{index}" for index in range(num_channels)), locations),
+        unit_ids=tuple(unit_names or (f"unit{index}" for index in range(num_units))),
+        main_channels=main,
+        spikes=Spikes(
+            np.sort(random.uniform(0, 100, num_spikes)),
+            units,
+            np.zeros(num_spikes, dtype=np.int64),
+            amplitudes,
+            locations[main, 1][units].astype(np.float32) + random.normal(0, 3, num_spikes).astype(np.float32),
+        ),
+        is_in_uV=True,
+        locations_um=locations[main] + random.normal(0, 5, (num_units, 2)),
+        metrics=_metrics(num_units),
+        templates=_templates(random, main, num_channels),
+        waveforms=WaveformSample(
+            random.normal(0, 20, (5 * num_units, 90)).astype(np.float32), np.arange(num_units + 1) * 5, 30
+        ),
+        correlograms=Correlograms(random.integers(0, 50, (num_units, num_units, 50)), np.arange(-25.0, 26.0)),
+        similarity=random.uniform(0, 0.8, (num_units, num_units)).astype(np.float32),
+        duplicates=(Duplicate(MARKUP, "unit0", 0.99),),
+    )
+
+
+def _metrics(num_units):
+    metrics = {name: np.full(num_units, 2 * threshold.value + 0.1) for name, threshold in THRESHOLDS.items()}
+    metrics |= {name: np.zeros(num_units) for name in ("isi_violations_ratio", "amplitude_cutoff")}
+    metrics["rp_contamination"] = np.arange(num_units) % 2.0
+    metrics["snr"] = np.arange(num_units, dtype=float)
+    metrics["snr"][3:4] = np.nan
+    return metrics
+
+
+def _templates(random, main, num_channels):
+    channels = np.clip(main[:, None] + np.arange(-3, 4), 0, num_channels - 1)
+    shape = -np.exp(-(((np.arange(90) - 30) / 6) ** 2))
+    sizes = random.uniform(5, 50, channels.shape)
+    sizes[:, 3] = 100
+    return Templates(channels, (shape * sizes[:, :, None]).astype(np.float32), 30)

@@ -1,0 +1,255 @@
+"""The page in headless Chromium: sort, filter, click, keys, no request, a clean console.
+
+Run with `./code/run_tests -m browser`; needs Debian's chromium and chromium-driver (or EPHYS_TEST_CHROMIUM and
+EPHYS_TEST_CHROMEDRIVER). Fails, not skips, where there is none.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+import time
+
+import pytest
+from report.made_up_data import MARKUP, make_report_data
+
+from ephys_postprocess.report.render import write_report
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--window-size=1400,900"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    chromium = os.environ.get("EPHYS_TEST_CHROMIUM") or shutil.which("chromium")
+    driver = os.environ.get("EPHYS_TEST_CHROMEDRIVER") or shutil.which("chromedriver")
+    assert chromium, "no chromium: apt-get install chromium chromium-driver"
+    assert driver, "no chromedriver: apt-get install chromium chromium-driver"
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    def open_page(data, width=1400, theme="light"):
+        path = tmp_path / "report.html"
+        write_report(data, path)
+        return open_file(browser, path, width, theme)
+
+    return open_page
+
+
+def open_file(browser, path, width=1400, theme="light"):
+    browser.get_log("browser")
+    browser.get_log("performance")
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"name": "prefers-color-scheme", "value": theme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [feature]})
+    browser.get(path.as_uri())
+    assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
+    return browser
+
+
+def script(browser, text, *arguments):
+    return browser.execute_script(f"return {text}", *arguments)
+
+
+def click(browser, selector):
+    script(browser, "document.querySelector(arguments[0]).click()", selector)
+
+
+def type_filter(browser, text):
+    script(browser, "document.getElementById('filter').value = arguments[0]", text)
+    script(browser, "document.getElementById('filter').dispatchEvent(new Event('input'))")
+
+
+def units_shown(browser):
+    return script(browser, "[...document.querySelectorAll('tr[data-unit] td:first-child')].map(c => c.textContent)")
+
+
+def count_text(browser):
+    return script(browser, "document.querySelector('#count').textContent")
+
+
+def title_of_unit(browser):
+    return script(browser, "document.querySelector('#unit-title').textContent")
+
+
+def press(browser, key):
+    from selenium.webdriver.common.by import By
+
+    browser.find_element(By.CSS_SELECTOR, "#table-box").send_keys(key)
+
+
+def requests(browser):
+    import json
+
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [url for url in sent if not url.startswith(("data:", "file:///", "chrome://"))]
+
+
+def is_painted(browser, canvas_id):
+    """Whether anything but one colour is on a canvas."""
+    return script(
+        browser,
+        "(canvas => { const p = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
+        ".data.buffer); return p.some(value => value !== p[0]); })(document.getElementById(arguments[0]))",
+        canvas_id,
+    )
+
+
+CANVASES = ("probe", "raster", "similarity", "template", "waveforms", "autocorrelogram", "isi", "location", "amplitude")
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_opens_without_request_complaint_or_sideways_scrolling(open_page, width, theme):
+    browser = open_page(make_report_data(), width, theme)
+    assert all(is_painted(browser, canvas) for canvas in CANVASES)
+    assert requests(browser) == []
+    assert browser.get_log("browser") == []
+    assert script(browser, "performance.getEntriesByType('resource').length") == 0
+    assert script(browser, "document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_theme_follows_the_system(open_page):
+    backgrounds = {
+        theme: script(open_page(make_report_data(), theme=theme), "getComputedStyle(document.body).backgroundColor")
+        for theme in ("light", "dark")
+    }
+    assert backgrounds["light"] != backgrounds["dark"]
+
+
+def test_sorting_puts_missing_values_last_both_ways(open_page):
+    browser = open_page(make_report_data())
+    click(browser, "button[data-column=snr]")
+    assert units_shown(browser)[0] == "unit11"
+    assert units_shown(browser)[-1] == "unit3"
+    click(browser, "button[data-column=snr]")
+    assert units_shown(browser)[0] == "unit0"
+    assert units_shown(browser)[-1] == "unit3"
+    click(browser, "button[data-column=unit_id]")
+    assert units_shown(browser) == [f"unit{index}" for index in range(12)]
+
+
+def test_filtering(open_page):
+    browser = open_page(make_report_data())
+    type_filter(browser, "snr > 5 and snr<=8")
+    assert units_shown(browser) == ["unit6", "unit7", "unit8"]
+    type_filter(browser, "UNIT1")
+    assert units_shown(browser) == ["unit1", "unit10", "unit11"]
+    type_filter(browser, "sn > 5")
+    assert script(browser, "document.querySelector('#filter-problem').textContent") == "No column is called sn."
+    type_filter(browser, "")
+    click(browser, "#only-passing")
+    assert count_text(browser) == "6 of 12 units"
+    assert units_shown(browser) == [f"unit{index}" for index in (0, 2, 4, 6, 8, 10)]
+
+
+def test_clicking_a_row_shows_its_unit(open_page):
+    browser = open_page(make_report_data())
+    click(browser, "tr[data-unit='4'] td")
+    assert title_of_unit(browser) == "Unit unit4"
+    assert script(browser, "document.querySelectorAll('#neighbours canvas').length") == 5
+    click(browser, "#neighbours button")
+    assert title_of_unit(browser) != "Unit unit4"
+
+
+def test_keys_move_through_what_is_shown(open_page):
+    from selenium.webdriver.common.keys import Keys
+
+    browser = open_page(make_report_data())
+    press(browser, Keys.ARROW_DOWN)
+    press(browser, Keys.ARROW_DOWN)
+    assert title_of_unit(browser) == "Unit unit2"
+    press(browser, Keys.ARROW_UP)
+    assert title_of_unit(browser) == "Unit unit1"
+    type_filter(browser, "snr > 8")
+    press(browser, Keys.ARROW_DOWN)
+    assert title_of_unit(browser) == "Unit unit9"
+    assert browser.get_log("browser") == []
+
+
+def test_headers_explain_themselves(open_page):
+    browser = open_page(make_report_data())
+    script(browser, "document.querySelector('button[data-column=snr]').focus()")
+    tip = script(browser, "(t => t.hidden ? '' : t.textContent)(document.querySelector('#tooltip'))")
+    assert "noise" in tip
+    assert "> 5" in tip
+
+
+def test_markup_in_names_is_text(open_page):
+    names = [MARKUP] * 12
+    browser = open_page(make_report_data(name=MARKUP, unit_names=names))
+    for unit in range(12):
+        click(browser, f"tr[data-unit='{unit}'] td")
+    assert script(browser, "document.querySelector('h1').textContent") == MARKUP
+    assert title_of_unit(browser) == f"Unit {MARKUP}"
+    assert script(browser, "document.querySelectorAll('script').length") == 2
+    assert browser.get_log("browser") == []
+
+
+def test_500_units_are_ready_within_2_s(open_page):
+    data = make_report_data(num_units=500, num_spikes=300_000, num_channels=384)
+    browser = open_page(data)
+    timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+    assert script(browser, timing) < 2000
+    start = time.monotonic()
+    click(browser, "button[data-column=snr]")
+    assert units_shown(browser)[0] == "unit499"
+    assert time.monotonic() - start < 2
+    assert len(units_shown(browser)) < 100  # only rows near the visible part are in the page
+
+
+def test_every_row_is_there_in_print(open_page):
+    browser = open_page(make_report_data(num_units=200))
+    script(browser, "window.dispatchEvent(new Event('beforeprint'))")
+    assert len(units_shown(browser)) == 200
+    script(browser, "window.dispatchEvent(new Event('afterprint'))")
+    assert len(units_shown(browser)) < 100
+
+
+def test_works_from_a_server_too(browser, tmp_path):
+    write_report(make_report_data(), tmp_path / "report.html")
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        browser.get(f"http://127.0.0.1:{server.server_port}/report.html")
+        assert script(browser, "document.documentElement.dataset.ready") == "yes"
+    finally:
+        server.shutdown()
+    assert asked == ["/report.html"]
+
+
+def test_the_report_of_the_example(browser, run_capsule):
+    finished = run_capsule("--example")
+    assert finished.exit_code == 0, finished.text
+    open_file(browser, finished.results / "postprocessing-report_example.html")
+    click(browser, "button[data-column=num_spikes]")
+    assert units_shown(browser)[-1] == "few_spikes"
+    click(browser, "tr[data-unit] td")
+    assert requests(browser) == []
+    assert browser.get_log("browser") == []
+    assert all(is_painted(browser, canvas) for canvas in CANVASES)
