@@ -9,11 +9,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from ephys_postprocess.cli_arguments import Arguments, parse_arguments
 from ephys_postprocess.cli_options import NothingToDo
 from ephys_postprocess.errors import CapsuleError, ParameterError
+from ephys_postprocess.stage_log import standard_output_for_events
 from ephys_postprocess.stopping import Terminated, exit_code, farewell, signals_as_exceptions
 
 EXIT_DONE, EXIT_FAILED, EXIT_CALLERS_MISTAKE = 0, 1, 2
@@ -39,7 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NothingToDo:
         return EXIT_DONE
     execution = arguments.execution
-    with logging_to_console(execution.log_level, execution.progress == "json"), signals_as_exceptions():
+    is_json = execution.progress == "json"
+    with (
+        standard_output_for_events() if is_json else nullcontext(),
+        logging_to_console(execution.log_level, is_json),
+        signals_as_exceptions(),
+    ):
         return _run_until_stopped(arguments)
 
 

@@ -33,7 +33,10 @@ def run(parameters, execution) -> int:
         logger.info("parameter %s", line)
     if execution.export_phy_folder is not None:
         check_phy_folders(execution.export_phy_folder, [item.recording_name for item in found.recordings])
-    outcomes = [_run_isolated(item, found, parameters, execution) for item in found.recordings]
+    outcomes = []
+    for item in found.recordings:
+        outcomes.append(_run_isolated(item, found, parameters, execution))
+        StageLog(item.recording_name, execution.progress_style).finish(outcomes[-1].status, outcomes[-1].line)
     logger.info("Results of %d recording(s) in %s", len(outcomes), execution.results_folder)
     for outcome in outcomes:
         logger.info("  %-8s %s: %s", outcome.status, outcome.recording_name, outcome.line)

@@ -254,6 +254,8 @@ def _write_units_tables(files: ResultFiles, columns: dict[str, list]) -> None:
 
 def _write_report(work: Workspace, files: ResultFiles, data_process: str, log: StageLog) -> None:
     with log.stage("report"):
+        if "average_templates" in vars(work):  # they are in memory already; the store's would be decompressed
+            work.data_of("templates")["average"] = work.average_templates
         write_report_file(
             work.analyzer, files.staged(files.report), files.recording_name, json.loads(data_process), work.num_threads
         )

@@ -98,9 +98,11 @@ def sum_windows(traces, first_rows, unit_indices, first_channel, last_channel, s
         start = max(0, -first_rows[spike])
         stop = min(num_samples, traces.shape[0] - first_rows[spike])
         for sample in range(start, stop):
-            row = first_rows[spike] + sample
-            for channel in range(first_channel, last_channel):
-                sums[unit, sample, channel] += traces[row, channel]
+            # Views, because an index that may be negative, as far as the compiler sees, keeps it from vectorizing.
+            of_sample = sums[unit, sample, first_channel:last_channel]
+            values = traces[first_rows[spike] + sample, first_channel:last_channel]
+            for channel in range(of_sample.size):
+                of_sample[channel] += values[channel]
 
 
 @kernel

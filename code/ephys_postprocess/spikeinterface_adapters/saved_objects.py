@@ -131,6 +131,7 @@ def with_absolute_paths(dictionary: dict, source: Path, base_folders: list[Path]
         if not missing:
             for container, key, value in _paths_in(copied):
                 container[key] = str(_placed(value, base_folder))
+            _refuse_outside([value for _, _, value in _paths_in(copied)], source, base_folders)
             copied["relative_paths"] = False
             return copied
     raise NotAttachedError(f"{source.name} refers to {', '.join(missing[:3])}, which is not here")
@@ -175,6 +176,7 @@ def _check_folder(folder: Path, *, allow_pickle: bool) -> None:
     if (folder / "binary.json").is_file():
         arguments = read_json(folder / "binary.json").get("kwargs") or {}
         listed = [*(arguments.get("file_paths") or ()), *(arguments.get("file_timestamps_paths") or ())]
+        _refuse_outside([os.path.normpath(folder.absolute() / name) for name in listed], folder, [folder])
         missing = [name for name in listed if not (folder / name).exists()]
         if missing:  # SpikeInterface would look for them in the working directory
             raise NotAttachedError(f"{folder.name} lacks {', '.join(missing)}")
@@ -228,6 +230,15 @@ def _missing_under(dictionary: dict, base_folder: Path) -> list[str]:
         if (isinstance(container, list) or name in FILE_ARGUMENTS)
         and ("://" in path or not _placed(path, base_folder).exists())
     ]
+
+
+def _refuse_outside(paths: list[str], source: Path, base_folders: list[Path]) -> None:
+    """Whoever wrote a description chooses what is read; links in the folders are the user's own choice."""
+    for path in paths:
+        candidates = [(Path(path), folder.absolute()) for folder in base_folders]
+        candidates += [(Path(os.path.realpath(path)), Path(os.path.realpath(folder))) for path, folder in candidates]
+        if Path(path).exists() and not any(path.is_relative_to(folder) for path, folder in candidates):
+            raise NotAttachedError(f"{source.name} refers to {path}, outside {base_folders[0]}")
 
 
 def _placed(path: str | Path, base_folder: Path) -> Path:

@@ -129,7 +129,7 @@ def nearest_neighbor_rates(
         features = neighborhood.features(rows)
         known = _neighbors_within_sample(features, neighborhood.spikes.unit_indices[rows], num_target, num_neighbors)
     else:
-        features = neighborhood.features(rows)
+        features = neighborhood.features(rows) if neighborhood.kept_features is None else neighborhood.kept_features
         positions = _positions_of(within_units.rows[rows], rows, neighborhood.spikes.unit_indices.size)
         known = KnownNeighbors(positions, within_units.bounds[rows])
     num_hits, num_misses = count_target_neighbors(features, num_target, num_neighbors, known)

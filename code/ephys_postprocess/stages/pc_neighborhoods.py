@@ -12,6 +12,8 @@ from ephys_postprocess.records import Sparsity
 # Rows a block: small enough for the processor's cache, and bounds memory however many spikes share a neighborhood.
 # Fixed, so that sums never change their order.
 BLOCK_ROWS = 1024
+# Features of a neighborhood up to this many are gathered once and kept while it is looked at: 16 MB a thread.
+MOST_KEPT = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,27 @@ class Neighborhood:
         neighbor_of_spike = np.searchsorted(self.units, self.spikes.unit_indices[rows])
         return gather_features(self.spikes.projections, rows, neighbor_of_spike, self.local_channels)
 
+    @cached_property
+    def kept_features(self) -> np.ndarray | None:
+        """`features` of all target rows, then of all other rows; None where these would take too much memory."""
+        if (self.target_rows.size + self.other_rows.size) * self.num_dimensions > MOST_KEPT:
+            return None
+        return self.features(np.concatenate([self.target_rows, self.other_rows]))
+
+    def target_deviations(self, center: np.ndarray) -> Iterator[np.ndarray]:
+        """float64 features of the target's spikes less a float64 `center`, at most BLOCK_ROWS rows at a time."""
+        if self.kept_features is None:
+            return self.deviation_blocks(self.target_rows, center)
+        return _deviations_of(self.kept_features[: self.target_rows.size], center)
+
+    def other_deviations(self, center: np.ndarray) -> Iterator[np.ndarray]:
+        """The same for all other spikes."""
+        if self.kept_features is None:
+            return self.deviation_blocks(self.other_rows, center)
+        return _deviations_of(self.kept_features[self.target_rows.size :], center)
+
     def deviation_blocks(self, rows: np.ndarray, center: np.ndarray) -> Iterator[np.ndarray]:
-        """The same less a float64 `center`, in float64, at most BLOCK_ROWS rows at a time."""
+        """The same for any rows of the neighborhood."""
         for start in range(0, rows.size, BLOCK_ROWS):
             yield self.features(rows[start : start + BLOCK_ROWS]) - center
 
@@ -108,6 +129,11 @@ class Neighborhood:
         """float64 (num_dimensions,): mean of all other spikes."""
         weights = self.spikes.num_spikes_of_unit[self.other_units]
         return weights @ self.unit_means(self.other_units) / max(1, weights.sum())
+
+
+def _deviations_of(features, center):
+    for start in range(0, len(features), BLOCK_ROWS):
+        yield features[start : start + BLOCK_ROWS] - center
 
 
 def neighborhood_of(spikes: PcSpikes, target: int) -> Neighborhood:

@@ -28,12 +28,12 @@ def scatter_of(neighborhood: Neighborhood) -> Scatter:
     """Read the neighborhood once, in blocks, and sum up what Mahalanobis metrics and d-prime need."""
     num_dimensions = neighborhood.num_dimensions
     target = np.zeros((num_dimensions, num_dimensions))
-    for block in neighborhood.deviation_blocks(neighborhood.target_rows, neighborhood.target_mean):
+    for block in neighborhood.target_deviations(neighborhood.target_mean):
         target += block.T @ block
     whitening = whitening_of(target, neighborhood.target_rows.size)
     others = np.zeros((num_dimensions, num_dimensions))
     squared_distances = []
-    for block in neighborhood.deviation_blocks(neighborhood.other_rows, neighborhood.other_mean):
+    for block in neighborhood.other_deviations(neighborhood.other_mean):
         others += block.T @ block
         if whitening is not None:
             whitened = block @ whitening
@@ -129,11 +129,11 @@ def simplified_silhouette(neighborhood: Neighborhood) -> float:
     centroids = neighborhood.unit_means(neighborhood.other_units) - neighborhood.target_mean
     rows = neighborhood.target_rows
     total_distances = np.zeros(centroids.shape[0])
-    for block in neighborhood.deviation_blocks(rows, neighborhood.target_mean):
+    for block in neighborhood.target_deviations(neighborhood.target_mean):
         total_distances += _distances(block, centroids).sum(axis=0)
     nearest = centroids[[np.argmin(total_distances)]]
     total = 0.0
-    for block in neighborhood.deviation_blocks(rows, neighborhood.target_mean):
+    for block in neighborhood.target_deviations(neighborhood.target_mean):
         own = np.sqrt(np.einsum("ij,ij->i", block, block))
         total += _silhouettes(own, _distances(block, nearest)[:, 0]).sum()
     return float(total / rows.size)
@@ -151,7 +151,7 @@ def full_silhouette(neighborhood: Neighborhood) -> float:
     if num_target == 1:
         return 0.0
     total = 0.0
-    for block in neighborhood.deviation_blocks(neighborhood.target_rows, neighborhood.target_mean):
+    for block in neighborhood.target_deviations(neighborhood.target_mean):
         own = _mean_distances(neighborhood, block, neighborhood.target) * num_target / (num_target - 1)
         nearest = np.full(block.shape[0], np.inf)
         for unit in neighborhood.other_units:
@@ -164,7 +164,7 @@ def _mean_distances(neighborhood: Neighborhood, block: np.ndarray, unit: int) ->
     """float64 (num_rows,): mean distance from deviations from the target's mean to all spikes of one unit."""
     rows = neighborhood.spikes.rows_by_unit[unit]
     totals = np.zeros(block.shape[0])
-    for other_block in neighborhood.deviation_blocks(rows, neighborhood.target_mean):
+    for other_block in neighborhood.target_deviations(neighborhood.target_mean):
         totals += _distances(block, other_block).sum(axis=1)
     return totals / rows.size
 

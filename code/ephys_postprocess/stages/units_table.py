@@ -41,12 +41,21 @@ def write_units_parquet(path: Path, columns: dict[str, list]) -> bool:
 
 
 def _arrow_array(pa, values):
+    """From plain buffers: `pa.array` would import pandas, which takes longer than writing the table."""
     values = np.asarray(values)
     if values.dtype.kind in "USO":
-        return pa.array([str(value).encode("utf-8", "replace").decode() for value in values], type=pa.string())
+        texts = [str(value).encode("utf-8", "replace") for value in values]
+        ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
+        return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
     if values.dtype.kind == "f":
-        return pa.array(values.astype(np.float64), mask=np.isnan(values))
-    return pa.array(values.astype(bool if values.dtype.kind == "b" else np.int64))
+        is_there = np.packbits(~np.isnan(values), bitorder="little")
+        buffers = [pa.py_buffer(is_there), pa.py_buffer(values.astype(np.float64))]
+        return pa.Array.from_buffers(pa.float64(), len(values), buffers)
+    if values.dtype.kind == "b":
+        return pa.Array.from_buffers(
+            pa.bool_(), len(values), [None, pa.py_buffer(np.packbits(values, bitorder="little"))]
+        )
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
 
 
 def _field_metadata(name: str) -> dict[str, str]:

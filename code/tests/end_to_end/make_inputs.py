@@ -64,7 +64,7 @@ def on_two_shanks(recording):
     probe.set_contacts(locations, shapes="circle", shape_params={"radius": 5}, shank_ids=shanks.astype(str))
     probe.set_device_channel_indices(np.arange(len(shanks)))
     made = recording_like(recording, traces_of(recording), gain_uV=GAIN_UV)
-    made.set_probe(probe, in_place=True)
+    made.set_probe(probe)
     return made
 
 

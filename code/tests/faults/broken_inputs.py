@@ -210,7 +210,7 @@ def _(data):
 
 @many(
     {"offset beyond the raw file": 10**9, "negative offset": -8},
-    "holds no traces|found .* bytes|cannot be opened",
+    "holds no traces|found .* bytes|cannot be opened|cannot be read",
     prefix="",
 )
 def _(data, offset):
@@ -256,7 +256,8 @@ def _(data):
         "too many channel ids": {"channel_ids": [0, 1, 2, 3, 4, 5]},
         "unknown argument": {"colour": "red"},
     },
-    r"cannot be opened|bytes|more than once|sampling rate|lacks|cannot be read|holds no traces|channels|no dump|dtype|time axis",
+    "cannot be opened|bytes|more than once|sampling rate|lacks|cannot be read|holds no traces|channels|no dump|dtype|"
+    "time axis",
     prefix="binary.json: ",
 )
 def _(data, changes):
@@ -336,7 +337,10 @@ def _(data, name):
 
 @many({"NaN": np.nan, "infinite": np.inf, "0": 0.0}, "gain", prefix="gains ")
 def _(data, value):
-    save_property(preprocessed(data), "gain_to_uV", [2.0, value, 2.0, 2.0])
+    path = preprocessed(data) / "si_folder.json"
+    content = json.loads(path.read_text())
+    content["properties"]["gain_to_uV"] = [2.0, value, 2.0, 2.0]
+    path.write_text(json.dumps(content))
 
 
 @case("no probe and no locations", "no channel locations")
@@ -781,6 +785,7 @@ def _(data, class_name):
     {
         "up": "../../../../../../etc",
         "absolute": "/etc",
+        "another folder of recordings": "../outside",
         "remote": "s3://bucket/recording.zarr",
         "web": "http://localhost/recording",
         "missing": "gone",
@@ -789,7 +794,18 @@ def _(data, class_name):
     prefix="path named: ",
 )
 def _(data, path):
+    shutil.copytree(preprocessed(data), data.parent / "outside")
     write_lazy(data, {"folder_path": path}, prefix="binary")
+
+
+@many(
+    {"up": "../../outside/traces_cached_seg0.raw", "absolute": "/etc/passwd"},
+    "outside|lacks",
+    prefix="raw file named: ",
+)
+def _(data, path):
+    shutil.copytree(preprocessed(data), data.parent / "outside")
+    edit_json(preprocessed(data) / "binary.json", file_paths=[path])
 
 
 @case("a pickled binary_ recording", "--allow-pickle|pickle")

@@ -1,10 +1,7 @@
 """Every broken input of the corpus: the expected outcome with the expected message, and never a traceback."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 from faults.attempts import attempt

@@ -1,0 +1,41 @@
+"""What a disturbed run may leave, and what it must not."""
+
+import hashlib
+from pathlib import Path
+
+from ephys_postprocess.manifest import FILE_NAME, files_in
+from ephys_postprocess.stages.write_results import ResultFiles
+from ephys_postprocess.verify import verify_recording
+
+
+def arrays_of(results: Path, name: str) -> dict[str, str]:
+    """sha256 of every file of a result's store, its manifest and its two tables."""
+    files = ResultFiles(results, name)
+    paths = {entry: files.analyzer / entry for entry in (*files_in(files.analyzer), FILE_NAME)}
+    paths |= {path.name: path for path in (files.units_table, files.units_parquet) if path.exists()}
+    return {entry: hashlib.sha256(path.read_bytes()).hexdigest() for entry, path in paths.items()}
+
+
+def visible(results: Path) -> list[str]:
+    """Names that a pipeline's pattern would see."""
+    return sorted(path.name for path in results.iterdir() if not path.name.startswith(".")) if results.exists() else []
+
+
+def hidden(results: Path) -> list[str]:
+    return sorted(path.name for path in results.iterdir() if path.name.startswith(".")) if results.exists() else []
+
+
+def partial_results(results: Path, name: str) -> list[str]:
+    """What lies under a final name without being whole; empty is what we want.
+
+    Between the renames of publishing, a store may already stand there without its data process: it is whole, its
+    arrays are tested by the caller, and the next run adds what is missing.
+    """
+    files = ResultFiles(results, name)
+    if not visible(results):
+        return []
+    if files.data_process.exists():
+        verdict = verify_recording(files)
+        return [] if verdict.status == "whole" else [verdict.line]
+    is_between_renames = files.ready.is_dir() and (files.building.is_dir() or files.analyzer.is_dir())
+    return [] if is_between_renames else visible(results)
