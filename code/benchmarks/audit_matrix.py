@@ -3,7 +3,7 @@
     python benchmarks/audit_matrix.py --audit AUDIT.py [--only NAME] [--work-folder FOLDER]
 
 AUDIT.py is a script `AUDIT RESULT.zarr PREPROCESSED_FOLDER` that recomputes every extension with SpikeInterface and
-prints a line an array: extension, column, worst absolute error, worst error over the standard deviation, share within 1e-3.
+prints a line an array: extension, column, worst absolute error, that over the standard deviation, share within 1e-3.
 """
 
 import argparse

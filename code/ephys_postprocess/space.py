@@ -133,6 +133,8 @@ def explain(error: BaseException, execution, need: Need | None = None) -> Result
         return ResultError(_no_space(results_folder, scratch_folder, need))
     if error.errno in _NO_ACCESS:
         return ResultError(f"Cannot write {where}: {error.strerror}. Make it writable, or choose another folder.")
+    if error.errno == errno.EFBIG:
+        return ResultError(f"Cannot write {where}: {error.strerror}. Raise the limit on file sizes (ulimit -f).")
     if error.errno in _NO_HANDLES:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return ResultError(f"Too many open files (the limit is {limit}). Raise it with 'ulimit -n 1024'.")

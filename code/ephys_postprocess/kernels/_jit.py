@@ -1,8 +1,22 @@
 """The project's own jit decorator: numba's options are chosen here and nowhere else."""
 
+import contextlib
+
 import numba
 
-# nogil: threads (ephys_postprocess.threads) call kernels side by side, so a kernel must let go of the interpreter.
-# cache: a compiled kernel is loaded from NUMBA_CACHE_DIR by the next run.
-# No fastmath and no parallel: sums keep one order, so the bytes do not depend on the number of threads.
-kernel = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
+
+def kernel(function):
+    """Compile a function, and keep what was compiled for the next run where there is room to."""
+    # nogil: threads (ephys_postprocess.threads) call kernels side by side, so a kernel must let go of the interpreter.
+    # cache: a compiled kernel is loaded from NUMBA_CACHE_DIR by the next run.
+    # No fastmath and no parallel: sums keep one order, so the bytes do not depend on the number of threads.
+    compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
+    if hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT
+        save = compiled._cache.save_overload
+
+        def save_where_possible(signature, overload):
+            with contextlib.suppress(OSError):  # a full disk costs the next run some seconds, not this one its result
+                save(signature, overload)
+
+        compiled._cache.save_overload = save_where_possible
+    return compiled

@@ -17,7 +17,7 @@ def keep_units(sorting, sampled: SampledTemplates, is_kept: np.ndarray):
     return kept, sparsity, sampled.main_channel_indices[is_kept]
 
 
-def make_analyzer(recording, sorting, sparsity: ChannelSparsity | None, main_channels: np.ndarray, *, return_in_uV: bool):
+def make_analyzer(recording, sorting, sparsity: ChannelSparsity | None, main_channels, *, return_in_uV: bool):
     """A SortingAnalyzer in memory; its extensions' data may live elsewhere."""
     return SortingAnalyzer.create(
         sorting,

@@ -127,7 +127,6 @@ def simplified_silhouette(neighborhood: Neighborhood) -> float:
     Hruschka et al. 2004; SpikeInterface `simplified_silhouette_score`.
     """
     centroids = neighborhood.unit_means(neighborhood.other_units) - neighborhood.target_mean
-    rows = neighborhood.target_rows
     total_distances = np.zeros(centroids.shape[0])
     for block in neighborhood.target_deviations(neighborhood.target_mean):
         total_distances += _distances(block, centroids).sum(axis=0)
@@ -136,7 +135,7 @@ def simplified_silhouette(neighborhood: Neighborhood) -> float:
     for block in neighborhood.target_deviations(neighborhood.target_mean):
         own = np.sqrt(np.einsum("ij,ij->i", block, block))
         total += _silhouettes(own, _distances(block, nearest)[:, 0]).sum()
-    return float(total / rows.size)
+    return float(total / neighborhood.target_rows.size)
 
 
 def full_silhouette(neighborhood: Neighborhood) -> float:
@@ -164,7 +163,7 @@ def _mean_distances(neighborhood: Neighborhood, block: np.ndarray, unit: int) ->
     """float64 (num_rows,): mean distance from deviations from the target's mean to all spikes of one unit."""
     rows = neighborhood.spikes.rows_by_unit[unit]
     totals = np.zeros(block.shape[0])
-    for other_block in neighborhood.target_deviations(neighborhood.target_mean):
+    for other_block in neighborhood.deviation_blocks(rows, neighborhood.target_mean):
         totals += _distances(block, other_block).sum(axis=1)
     return totals / rows.size
 

@@ -6,7 +6,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 
 import pytest
 from faults.conftest import CODE, NAME, OTHER_NAME
@@ -46,7 +45,7 @@ def assert_clear(code, said, *words):
 @needs_mounts
 def test_too_little_space_for_results_is_said_before_computing(capsule, tiny_data, tmp_path, tally):
     with mounted(tmp_path / "small", "2m") as results:
-        code, said = capsule(tiny_data, results, *BOTH)
+        code, said = capsule(tiny_data, results, "--recording", NAME)
         assert_clear(code, said, rf"Not enough space in {results}", r"about \d+\.\d MB are needed, \d+\.\d MB are free")
         assert "quality_metrics " not in said
         assert hidden(results) == []
@@ -55,7 +54,7 @@ def test_too_little_space_for_results_is_said_before_computing(capsule, tiny_dat
 
 
 @needs_mounts
-@pytest.mark.parametrize("size", ["4m", "5m", "6m"])
+@pytest.mark.parametrize("size", ["1m", "2m", "3m"])
 def test_results_full_in_the_middle(capsule, tiny_data, tmp_path, size, tally):
     """The estimate is passed, and then something else takes the room."""
     environment = {"PYTHONPATH": str(optimist(tmp_path))}
@@ -95,7 +94,7 @@ def test_scratch_full(capsule, tiny_data, tmp_path, tally):
 
 @needs_mounts
 def test_the_small_recording_is_done_where_the_large_one_does_not_fit(capsule, tiny_data, tmp_path, tally):
-    with mounted(tmp_path / "small", "5m") as results:
+    with mounted(tmp_path / "small", "3500k") as results:
         code, said = capsule(tiny_data, results, *BOTH, "--no-report")
         assert_clear(code, said, "Not enough space|No space left")
         assert partial_results(results, OTHER_NAME) == []
@@ -141,24 +140,20 @@ def test_a_full_compile_cache_costs_time_only(capsule, tiny_data, undisturbed, t
     tally("survived faults")
 
 
-def test_no_permission(tiny_data, tmp_path, tally):
+def test_no_permission(capsule, tiny_data, tmp_path, tally):
     closed = tmp_path / "closed"
     closed.mkdir()
     closed.chmod(0o555)
-    program = (
-        f"import sys; sys.path.insert(0, {str(CODE)!r})\nfrom pathlib import Path\n"
-        "from ephys_postprocess.stages.write_results import ResultFiles\n"
-        f"with ResultFiles(Path({str(closed)!r}) / 'r', 'a').held(): pass\n"
-    )
-    options = {"user": 65534, "cwd": "/"} if os.getuid() == 0 else {}
-    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, **options)
-    assert "ResultError: Cannot write results in" in done.stderr, done.stderr
-    assert "Permission denied. Make it writable, or choose --results." in done.stderr
+    # root may do everything unless it gives that up
+    prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+    if prefix and shutil.which("setpriv") is None:
+        pytest.skip("root without setpriv cannot be refused anything")
+    for results in (closed, closed / "below"):
+        code, said = capsule(tiny_data, results, "--recording", NAME, prefix=prefix)
+        assert_clear(code, said, f"Cannot write results in {results}: Permission denied. Make it writable")
     closed.chmod(0o755)
-    tally("faults")
-    tally("survived faults")
+    tally("faults", 2)
+    tally("survived faults", 2)
 
 
 def test_results_that_are_a_file(capsule, tiny_data, tmp_path, tally):
@@ -192,7 +187,8 @@ def test_a_limit_on_file_sizes(capsule, tiny_data, tmp_path, tally):
 def test_too_little_memory_for_the_chunk(capsule, tiny_data, undisturbed, tmp_path, tally):
     code, said = capsule(
         *(tiny_data, tmp_path, "--recording", NAME),
-        environment={"PYTHONPATH": str(poor(tmp_path))},
+        # numpy comes in early there, so the number of BLAS threads must be known even earlier
+        environment={"PYTHONPATH": str(poor(tmp_path)), "OPENBLAS_NUM_THREADS": "1"},
     )
     assert code == 0, said
     assert "Too little memory for chunks of 1 s: traces are read 0.05 s at a time" in said
