@@ -1,5 +1,6 @@
 """The example recording of `--example`: small, made from a seed, with units that a postprocessor must cope with."""
 
+import csv
 import dataclasses
 import json
 import logging
@@ -16,6 +17,16 @@ NUM_CHANNELS = 32
 NUM_UNITS = 10
 SAMPLING_FREQUENCY_HZ = 30_000.0
 GAIN_UV = 2.34375  # a Neuropixels 1.0 count
+MAIN_METRICS = (
+    "num_spikes",
+    "firing_rate",
+    "snr",
+    "presence_ratio",
+    "isi_violations_ratio",
+    "rp_contamination",
+    "amplitude_cutoff",
+    "nn_hit_rate",
+)
 _COMPLETE = "example.json"  # written last: a half-made example is made again
 
 
@@ -24,7 +35,11 @@ def run_example(parameters, execution) -> int:
     from ephys_postprocess.pipeline import run
 
     data_folder = make_example(_example_folder(execution))
-    return run(parameters, dataclasses.replace(execution, data_folder=data_folder, recordings=(RECORDING_NAME,)))
+    exit_code = run(parameters, dataclasses.replace(execution, data_folder=data_folder, recordings=(RECORDING_NAME,)))
+    if exit_code == 0:
+        for line in _what_came_out(execution.results_folder):
+            logger.info("%s", line)
+    return exit_code
 
 
 def make_example(folder: Path) -> Path:
@@ -46,6 +61,28 @@ def make_example(folder: Path) -> Path:
     _sorting_with_trouble(truth).save(folder=folder / f"spikesorted_{RECORDING_NAME}")
     (folder / _COMPLETE).write_text(json.dumps({"duration_s": DURATION_S, "num_channels": NUM_CHANNELS}))
     return folder
+
+
+def _what_came_out(results_folder: Path) -> list[str]:
+    """The main metrics of every unit as a small table, and where to go on."""
+    with (results_folder / f"units_{RECORDING_NAME}.csv").open(encoding="utf-8", newline="") as handle:
+        units = list(csv.DictReader(handle))
+    columns = [column for column in MAIN_METRICS if column in units[0]]
+    rows = [["unit", *columns]]
+    rows += [[unit["unit_id"], *(_rounded(unit[column]) for column in columns)] for unit in units]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [
+        "",
+        *table,
+        "",
+        f"The report:  {results_folder / f'postprocessing-report_{RECORDING_NAME}.html'}",
+        f'In Python:   spikeinterface.load("{results_folder / f"postprocessed_{RECORDING_NAME}.zarr"}")',
+    ]
+
+
+def _rounded(value: str) -> str:
+    return f"{float(value):.4g}" if value else "-"
 
 
 def _example_folder(execution) -> Path:

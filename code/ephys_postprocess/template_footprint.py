@@ -115,8 +115,6 @@ def spread(template, locations_um, depth_axis, spread_threshold=0.2, spread_smoo
     ----------
     `get_spread` of SpikeInterface 0.105. NaN where channels share one depth and smoothing is on, or amplitudes are 0.
     """
-    from scipy.ndimage import gaussian_filter1d
-
     template, locations_um = _in_column(template, locations_um, column_range, 0)
     template, locations_um = _by_depth(template, locations_um, depth_axis)
     amplitudes, depths = np.ptp(template, axis=0), locations_um[:, depth_axis]
@@ -124,10 +122,17 @@ def spread(template, locations_um, depth_axis, spread_threshold=0.2, spread_smoo
         distinct = np.unique(depths)
         if distinct.size < 2:
             return np.nan
-        amplitudes = gaussian_filter1d(amplitudes, spread_smooth_um / np.median(np.diff(distinct)))
+        amplitudes = _smoothed(amplitudes, spread_smooth_um / np.median(np.diff(distinct)))
     if not amplitudes.max() > 0:
         return np.nan
     return np.ptp(depths[amplitudes / amplitudes.max() > spread_threshold])
+
+
+def _smoothed(values, sigma):
+    """Gaussian filter over four deviations, mirrored at the ends, as `scipy.ndimage`, which takes 0.2 s to import."""
+    reach = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 / sigma**2 * np.arange(-reach, reach + 1) ** 2)
+    return np.convolve(np.pad(values, reach, mode="symmetric"), weights / weights.sum(), mode="valid")
 
 
 def _in_column(template, locations_um, column_range, across_axis):

@@ -167,7 +167,7 @@ class _Audited:
         if label.startswith("waveforms"):  # ours are as wide as the widest unit of all
             ours = ours[:, :, : theirs.shape[2]]
         worst, share, num_beyond = worst_difference(ours, theirs)
-        is_good = num_beyond <= (SHARE_OF_TIES * theirs.size if label.startswith("spike_locations") else 0)
+        is_good = num_beyond <= (max(3, SHARE_OF_TIES * theirs.size) if label.startswith("spike_locations") else 0)
         log = logger.info if is_good else logger.error
         beyond = f", {num_beyond} of {theirs.size} values beyond {TOLERANCE:g}" if num_beyond else ""
         log("  %-44s worst difference %.3g (%.2g of the spread%s)", label, worst, share, beyond)

@@ -76,8 +76,12 @@ class ResultFiles:
     def publish(self) -> None:
         """Give the finished store and the staged files their names; an earlier result goes once they are in place."""
         self.staging.mkdir(exist_ok=True)
-        for path in (*self.staging.iterdir(), self.staging):
-            sync(path)
+        for path in self.staging.iterdir():
+            if path.name.startswith("."):
+                remove(path)  # half-written, as a report that the run could do without
+            else:
+                sync(path)
+        sync(self.staging)
         self.staging.rename(self.ready)
         sync(self.folder)
         self._finish_publishing()

@@ -32,10 +32,11 @@ def partial_results(results: Path, name: str) -> list[str]:
     arrays are tested by the caller, and the next run adds what is missing.
     """
     files = ResultFiles(results, name)
-    if not visible(results):
+    named = [entry for entry in visible(results) if name in entry]
+    if not named:
         return []
     if files.data_process.exists():
         verdict = verify_recording(files)
         return [] if verdict.status == "whole" else [verdict.line]
     is_between_renames = files.ready.is_dir() and (files.building.is_dir() or files.analyzer.is_dir())
-    return [] if is_between_renames else visible(results)
+    return [] if is_between_renames else named

@@ -79,7 +79,7 @@ def optimist(folder):
 @needs_mounts
 def test_scratch_full(capsule, tiny_data, tmp_path, tally):
     with mounted(tmp_path / "small", "1m") as scratch:
-        code, said = capsule(tiny_data, tmp_path / "r", *BOTH, "--scratch", scratch)
+        code, said = capsule(tiny_data, tmp_path / "r", "--recording", NAME, "--scratch", scratch)
         assert_clear(code, said, rf"Not enough space in {scratch}", "MB are needed")
         environment = {"PYTHONPATH": str(optimist(tmp_path))}
         code, said = capsule(
@@ -131,11 +131,9 @@ def test_a_small_dev_shm(start_capsule, tiny_data, undisturbed, tmp_path, tally)
 @needs_mounts
 def test_a_full_compile_cache_costs_time_only(capsule, tiny_data, undisturbed, tmp_path, tally):
     with mounted(tmp_path / "small", "200k") as cache:
-        code, said = capsule(
-            tiny_data, tmp_path / "r", "--recording", NAME, environment={"NUMBA_CACHE_DIR": str(cache)}
-        )
+        code, said = capsule(tiny_data, tmp_path, "--recording", NAME, environment={"NUMBA_CACHE_DIR": str(cache)})
     assert code == 0, said
-    assert arrays_of(tmp_path / "r", NAME) == undisturbed[1]
+    assert arrays_of(tmp_path, NAME) == undisturbed[1]
     tally("faults")
     tally("survived faults")
 

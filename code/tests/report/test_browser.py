@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from report.made_up_data import MARKUP, make_report_data
@@ -243,13 +244,35 @@ def test_works_from_a_server_too(browser, tmp_path):
     assert asked == ["/report.html"]
 
 
-def test_the_report_of_the_example(browser, run_capsule):
-    finished = run_capsule("--example")
-    assert finished.exit_code == 0, finished.text
-    open_file(browser, finished.results / "postprocessing-report_example.html")
-    click(browser, "button[data-column=num_spikes]")
-    assert units_shown(browser)[-1] == "few_spikes"
-    click(browser, "tr[data-unit] td")
-    assert requests(browser) == []
-    assert browser.get_log("browser") == []
-    assert all(is_painted(browser, canvas) for canvas in CANVASES)
+OTHER_REPORTS = [path for path in os.environ.get("EPHYS_TEST_REPORTS", "").split(os.pathsep) if path]
+
+
+@pytest.mark.parametrize("report", ["example", *OTHER_REPORTS])
+def test_a_real_report(browser, run_capsule, report):
+    """The example's, and those that EPHYS_TEST_REPORTS names (separated by colons), such as of a real recording."""
+    if report == "example":
+        finished = run_capsule("--example")
+        assert finished.exit_code == 0, finished.text
+        report = finished.results / "postprocessing-report_example.html"
+    use_report(browser, Path(report))
+
+
+def use_report(browser, path):
+    """What a scientist does: open, sort, filter, click, walk through the units; nothing may complain or leave."""
+    from selenium.webdriver.common.keys import Keys
+
+    for width, theme in ((1400, "light"), (390, "dark")):
+        open_file(browser, path, width, theme)
+        assert all(is_painted(browser, canvas) for canvas in CANVASES)
+        click(browser, "button[data-column=num_spikes]")
+        largest_first = units_shown(browser)
+        click(browser, "button[data-column=num_spikes]")
+        assert units_shown(browser)[0] != largest_first[0]
+        type_filter(browser, "num_spikes > 100")
+        assert 0 < len(units_shown(browser)) <= len(largest_first)
+        click(browser, "tr[data-unit] td")
+        before = title_of_unit(browser)
+        press(browser, Keys.ARROW_DOWN)
+        assert title_of_unit(browser) != before
+        assert requests(browser) == []
+        assert browser.get_log("browser") == []

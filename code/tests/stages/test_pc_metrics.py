@@ -85,6 +85,15 @@ def test_threads_and_blocks_change_nothing_that_they_must_not(monkeypatch):
         np.testing.assert_allclose(values, blocks[name], rtol=1e-9, atol=1e-12)
 
 
+def test_features_may_be_kept_or_gathered_again(monkeypatch):
+    arguments = some_spikes(2)
+    kept, _ = both_silhouettes(arguments)
+    monkeypatch.setattr(pc_neighborhoods, "MOST_KEPT", 0)
+    gathered, _ = both_silhouettes(arguments)
+    for name, values in kept.items():
+        np.testing.assert_array_equal(values, gathered[name])
+
+
 def test_units_can_be_renumbered():
     projections, units, mask, main_channels = some_spikes(2, num_units=6, num_channels=6, num_spikes=400)
     columns, _ = both_silhouettes((projections, units, mask, main_channels))

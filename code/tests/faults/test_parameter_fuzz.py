@@ -1,0 +1,143 @@
+"""Parameters with every kind of mistake: accepted, or exit code 2 with a message; never a traceback."""
+
+import json
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ephys_postprocess import cli
+from ephys_postprocess.cli_arguments import parse_arguments
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.parameters import Parameters
+
+DEFAULTS = Parameters().arguments()
+NUM_EXAMPLES = 150
+
+
+def names_in(tree, found=None):
+    found = set() if found is None else found
+    for name, value in tree.items() if isinstance(tree, dict) else ():
+        found.add(name)
+        names_in(value, found)
+    return found
+
+
+KNOWN = sorted(
+    names_in(DEFAULTS) | {"job_kwargs", "n_jobs", "chunk_duration", "sparsity", "waveforms", "postprocessing"}
+)
+SCALARS = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.sampled_from(KNOWN)),
+    st.sampled_from([10**400, -(10**400), 1e308, "1e999", "NaN", "-1", "../x", "\ud800", "\0", "<script>"]),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=8)), inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@st.composite
+def spoiled_defaults(draw):
+    """The defaults with one value, at any depth, replaced by anything, renamed, or taken away."""
+    document = json.loads(json.dumps(DEFAULTS))
+    place = document
+    while True:
+        name = draw(st.sampled_from(sorted(place))) if place else draw(st.text(max_size=5))
+        inside = place.get(name)
+        if not (isinstance(inside, dict) and inside and draw(st.booleans())):
+            break
+        place = inside
+    how = draw(st.sampled_from(["replace", "rename", "remove", "add"]))
+    if how == "remove":
+        place.pop(name, None)
+    elif how == "rename":
+        place[draw(st.text(max_size=10))] = place.pop(name, None)
+    else:
+        place[name if how == "replace" else draw(st.text(max_size=10))] = draw(VALUES)
+    return document
+
+
+def attempt(text):
+    try:
+        parse_arguments(["--params-str", text])
+    except ParameterError as error:
+        assert str(error).strip()
+        assert "Traceback" not in str(error)
+
+
+FUZZ = settings(
+    max_examples=NUM_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
+
+
+@FUZZ
+@given(st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=8)), VALUES, max_size=5))
+def test_any_document(document):
+    attempt(json.dumps(document))
+
+
+@FUZZ
+@given(spoiled_defaults())
+def test_defaults_with_one_thing_spoiled(document):
+    attempt(json.dumps(document))
+
+
+@FUZZ
+@given(st.one_of(st.text(max_size=60), VALUES.map(json.dumps), st.text(max_size=10).map("{".__add__)))
+def test_any_text(text):
+    attempt(text)
+
+
+@FUZZ
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=10),
+            st.sampled_from(["--params", "--n-jobs", "--audit", "--verify", "-1", "true", "{}", "--resume", "0.5"]),
+        ),
+        max_size=5,
+    )
+)
+def test_any_arguments(argv):
+    try:
+        parse_arguments(argv)
+    except ParameterError as error:
+        assert str(error).strip()
+    except Exception as error:  # noqa: BLE001
+        assert type(error).__name__ == "NothingToDo", error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"duplicate_threshold": 1e999}',
+        '{"duplicate_threshold": NaN}',
+        '{"seed": 99999999999999999999999999}',
+        '{"extensions": {"waveforms": {"ms_before": -1}}}',
+        '{"extensions": {"waveforms": {"ms_before": "' + "1" * 5000 + '"}}}',
+        '{"a": ' * 3000 + "1" + "}" * 3000,
+        "[" * 100_000,
+        "1" * 10_000,
+        "\ud800",
+        '{"\\ud800": 1}',
+        '{"duplicate_threshold": 0.5, "duplicate_threshold": 2}',
+    ],
+    ids=range(11),
+)
+def test_on_the_command_line(text, capsys):
+    assert cli.main(["--params-str", text, "--data", "/nonexistent", "--recording", "x"]) == 2
+    said = capsys.readouterr().err
+    assert said.strip()
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"\x00", '{"ü": 1}'.encode("latin1"), b"\xef\xbb\xbf{}x"])
+def test_files_that_are_no_text(content, tmp_path, capsys):
+    path = tmp_path / "params.json"
+    path.write_bytes(content)
+    assert cli.main(["--params-file", str(path), "--data", "/nonexistent"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
