@@ -25,6 +25,7 @@ use_compile_cache(os.environ)
 from ephys_postprocess.cli import main  # noqa: E402
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks
     code = main()
     try:
         sys.stdout.flush()

@@ -110,7 +110,7 @@ def read_parameters_file(path: str | Path) -> tuple[dict[str, Any], str]:
         raise ParameterError(
             f"Parameters '{path}': neither JSON text (it would begin with '{{') nor an existing file."
         ) from None
-    except (OSError, UnicodeDecodeError) as err:
+    except (OSError, ValueError) as err:  # not text, or a name that no file can have
         raise ParameterError(f"Parameters file '{path}' cannot be read: {err}") from err
     return parse_parameters(text, path.name), path.name
 

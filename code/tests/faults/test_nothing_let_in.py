@@ -134,7 +134,7 @@ def test_no_terminal_code_of_the_data_reaches_the_log(hostile_run):
 
 
 def test_no_shell_sees_the_data(hostile_run):
-    assert not any("pwned" == path.name or path.name == "x" for path in hostile_run[0].iterdir())
+    assert not any(path.name == "pwned" or path.name == "x" for path in hostile_run[0].iterdir())
 
 
 def test_the_store_holds_no_pickle_and_keeps_the_ids(hostile_run):
