@@ -74,8 +74,12 @@ class GridLocator:
         groups = groups[order]
         products = np.empty((order.size, self._grid.channels.shape[1]), dtype=np.float32)
         kernels.project_windows(traces, first_rows[order], groups, self._grid.channels, self._prototype, products)
+        is_defined = np.isfinite(products).all(axis=1)  # not with the prototype of spikes without any height
+        products[~is_defined] = 0.0
         found = np.empty((order.size, 3))
-        found[order] = locate_on_grid(products, groups, self._grid, self._quantile)
+        found[order] = np.where(
+            is_defined[:, np.newaxis], locate_on_grid(products, groups, self._grid, self._quantile), np.nan
+        )
         return found
 
 

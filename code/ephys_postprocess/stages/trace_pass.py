@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ephys_postprocess.errors import InputError
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.threads import map_in_threads
 from ephys_postprocess.traces import TraceSource
@@ -49,12 +50,22 @@ def run_trace_pass(
         origin_sample = max(0, start_sample - margin)
         end_sample = min(traces.segment_lengths[segment_index], stop_sample + margin)
         window = traces.read(segment_index, origin_sample, end_sample)
+        refuse_not_finite(window, segment_index, origin_sample, end_sample)
         for consumer in consumers:
             consumer.consume(window, origin_sample, segment_index, first_spike, last_spike)
         if report_spikes is not None:
             report_spikes(last_spike - first_spike)
 
     map_in_threads(work, list(chunks_in_time(traces.segment_lengths, chunk_samples)), num_threads)
+
+
+def refuse_not_finite(traces: np.ndarray, segment_index: int, start_sample: int, stop_sample: int) -> None:
+    """Raise InputError for NaN or infinite traces: they would spread to whatever is averaged over spikes."""
+    if traces.dtype.kind == "f" and not np.isfinite(traces.sum()):
+        raise InputError(
+            f"The traces hold NaN or infinite values between samples {start_sample} and {stop_sample} of segment "
+            f"{segment_index}. Run preprocessing again."
+        )
 
 
 def chunks_in_time(segment_lengths: Sequence[int], chunk_samples: int):

@@ -158,7 +158,9 @@ def _led_by_rounding(sources, found, is_unfinished, max_distance_um):
         )
     strayed[sources.is_contact.sum(axis=1) <= found.shape[1]] = np.inf
     order = np.argsort(-strayed, kind="stable")[: max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))]
-    return order[strayed[order] > RETRACED_DISTANCE * np.nanstd(found[:, :3])] if order.size else order
+    if not np.isfinite(found[:, :3]).any():
+        return order[:0]
+    return order[strayed[order] > RETRACED_DISTANCE * np.nanstd(found[:, :3])]
 
 
 def _retrace(inputs, feature, found, undecided, max_distance_um):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ephys_postprocess.kernels.waveforms import gather_windows, scale_windows
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.trace_pass import chunks_in_time
+from ephys_postprocess.stages.trace_pass import chunks_in_time, refuse_not_finite
 from ephys_postprocess.threads import map_in_threads
 from ephys_postprocess.traces import TraceSource
 
@@ -239,6 +239,7 @@ def gather_chunk(traces, selection, segment_index, start_sample, stop_sample):
         part = windows[: rows.size]
         first_rows = trains.samples[rows] - selection.num_samples_before - origin
         gather_windows(chunk, first_rows, channels[trains.unit_indices[rows]], places, part)
+        refuse_not_finite(part, segment_index, origin, end)
         part.flags.writeable = False  # a view of its own: kernels see traces and windows as one (read-only) type
         yield rows[order_by_unit], part
 
