@@ -52,7 +52,10 @@ def snr(
         values = np.ptp(on_main, axis=1)
     else:
         raise ParameterError(f"snr.method: must be extremum, at_index or peak_to_peak (got {method!r}).")
-    return {"snr": (np.abs(values) / noise_levels[main_channel_indices]).astype(np.float64)}, {}
+    noise = noise_levels[main_channel_indices]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snrs = (np.abs(values) / noise).astype(np.float64)
+    return {"snr": snrs}, reasons_where(np.isnan(snrs) & (noise == 0), "the main channel has neither signal nor noise")
 
 
 def amplitude_median(spikes: SpikeTrains, amplitudes: np.ndarray):
@@ -198,7 +201,8 @@ def sd_ratio(
             ratios[unit_index] = 0.0
         elif own.size > 1:
             deviation = np.std(np.diff(own)) / np.sqrt(2) if correct_for_drift else np.std(own)
-            ratios[unit_index] = deviation / noise[unit_index]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratios[unit_index] = deviation / noise[unit_index]
     reasons = reasons_where(np.isnan(ratios), "the template's variance exceeds the noise's")
     return {"sd_ratio": ratios}, reasons | _no_spikes(spikes)
 

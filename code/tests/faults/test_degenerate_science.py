@@ -152,6 +152,7 @@ def test_degenerate(make, capsule, tmp_path, tally):
     analyzer = si.load_sorting_analyzer(tmp_path / "r" / f"postprocessed_{NAME}.zarr", load_extensions=False)
     assert analyzer.get_num_units() <= sorting.get_num_units()
     tally("inputs tried on the command line")
+    tally("inputs on the command line without a traceback")
 
 
 @pytest.mark.slow
@@ -167,6 +168,7 @@ def test_thousands_of_tiny_units(capsule, tmp_path, tally):
     assert code == 0, said
     assert "Traceback" not in said
     tally("inputs tried on the command line")
+    tally("inputs on the command line without a traceback")
 
 
 def test_nan_far_from_where_the_survey_looks(capsule, tmp_path, tally):
@@ -176,3 +178,4 @@ def test_nan_far_from_where_the_survey_looks(capsule, tmp_path, tally):
     assert "Traceback" not in said
     assert "NaN or infinite values between samples" in said
     tally("inputs tried on the command line")
+    tally("inputs on the command line without a traceback")

@@ -77,6 +77,7 @@ def test_no_code_of_the_data_is_run(capsule, data, tmp_path, set_trap, tally):
     assert code == 1, said
     assert "Traceback" not in said
     tally("inputs tried on the command line")
+    tally("inputs on the command line without a traceback")
 
 
 @pytest.mark.parametrize("name", ["../../out", "/etc/x", "..", "a\nb"])
@@ -88,6 +89,7 @@ def test_no_name_leads_out_of_the_results(capsule, data, tmp_path, name, tally):
     assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
     tally("inputs tried on the command line")
+    tally("inputs on the command line without a traceback")
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +159,4 @@ def test_odd_unit_ids_all_the_way(capsule, tmp_path, kind, tally):
     assert code == 0, said
     assert "no report" not in said
     tally("inputs tried on the command line")
+    tally("inputs on the command line without a traceback")

@@ -83,6 +83,10 @@ FUZZ = settings(
 )
 
 
+def test_counted(tally):
+    tally("parameters and arguments tried", 4 * NUM_EXAMPLES)
+
+
 @FUZZ
 @given(st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=8)), VALUES, max_size=5))
 def test_any_document(document):
