@@ -27,6 +27,9 @@ from ephys_postprocess.cli import main  # noqa: E402
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks
     code = main()
+    # All is done, and the code says how; a signal while Python winds down must not make another one of it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except OSError:  # nobody listens any more; Python would make an exit code of its own of it
