@@ -9,6 +9,8 @@ import numpy as np
 
 from ephys_postprocess.records import SpikeTrains
 
+_SPIKES_AT_ONCE = 2**17
+
 
 @dataclass(frozen=True)
 class InputFingerprint:
@@ -84,5 +86,6 @@ def _of_spikes(spikes: SpikeTrains, unit_ids) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join(map(repr, np.asarray(unit_ids).tolist())).encode("utf-8", "surrogatepass"))
     for column in (spikes.samples, spikes.unit_indices, spikes.segment_indices):
-        digest.update(np.ascontiguousarray(column).data)
+        for start in range(0, column.size, _SPIKES_AT_ONCE):  # what is not contiguous is copied piece by piece
+            digest.update(np.ascontiguousarray(column[start : start + _SPIKES_AT_ONCE]).data)
     return digest.hexdigest()

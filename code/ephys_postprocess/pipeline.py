@@ -83,8 +83,7 @@ def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, param
     from ephys_postprocess.postprocess import (
         check_space,
         compute,
-        load_inputs,
-        open_traces,
+        open_inputs,
         remove_duplicates,
         sample,
         why_not_keep,
@@ -95,13 +94,11 @@ def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, param
     log = StageLog(item.recording_name, execution.progress_style)
     logger.info("%s (%d thread(s))", item.recording_name, execution.num_jobs)
     try:
-        with log.stage("load_inputs") as stage:
-            loaded = load_inputs(item, parameters, execution, stage)
+        inputs = open_inputs(item, found, parameters, execution, log)
     except UpstreamSkipped as skip:
         logger.warning("%s: skipped, because %s; a placeholder is written", item.recording_name, skip)
         files.write_placeholder(str(skip))
         return Outcome(item.recording_name, "skipped", str(skip))
-    inputs = open_traces(loaded, item, found, parameters, execution)
     if execution.resume:
         why = why_not_keep(inputs, files, parameters)
         if why is None:

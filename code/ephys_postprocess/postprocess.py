@@ -1,8 +1,9 @@
 """The stages of one recording as `pipeline.py` lists them: SpikeInterface objects and records meet here."""
 
+import gc
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from ephys_postprocess import provenance
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.fingerprints import InputFingerprint, fingerprint_files, fingerprint_inputs
+from ephys_postprocess.free_memory import give_back_free_memory
 from ephys_postprocess.inputs import Found, RecordingInput
 from ephys_postprocess.manifest import write_manifest
 from ephys_postprocess.records import SpikeTrains
@@ -26,7 +28,7 @@ from ephys_postprocess.spikeinterface_adapters.sinks import StoreSink
 from ephys_postprocess.spikeinterface_adapters.trace_sources import can_return_in_uV, spike_trains, trace_source
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stage_log import Stage, StageLog
-from ephys_postprocess.stages.deduplicate import Deduplication, deduplicate, template_peaks
+from ephys_postprocess.stages.deduplicate import deduplicate, template_peaks
 from ephys_postprocess.stages.missing_values import find_missing_values
 from ephys_postprocess.stages.trace_survey import survey_traces
 from ephys_postprocess.stages.units_table import write_units_csv, write_units_parquet
@@ -40,18 +42,23 @@ from ephys_postprocess.traces import TraceSource
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Inputs:
     """One recording's inputs with its traces and spikes as arrays."""
 
     loaded: Loaded
     fingerprint: InputFingerprint
     traces: TraceSource
-    spikes: SpikeTrains
+    spikes: SpikeTrains | None  # of every unit; None once they are let go
     return_in_uV: bool
     num_threads: int
     chunk_samples: int
     scratch_folder: Path
+
+    def let_spikes_go(self) -> None:
+        """Forget the spikes: the analyzer has those of the units kept, and all of them twice are a lot of memory."""
+        self.spikes = None
+        self.loaded = replace(self.loaded, sorting=None)
 
 
 @dataclass(frozen=True)
@@ -63,22 +70,23 @@ class KeptUnits:
 
     def summary(self, log: StageLog) -> str:
         """The closing line of a recording."""
-        seconds = sum(record.seconds for record in log.records)
         units_in, units_out = self.is_kept.size, int(self.is_kept.sum())
-        return f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out, {seconds:.1f} s"
+        counts = f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out"
+        return f"{counts}, {log.seconds:.1f} s"
 
 
-def load_inputs(item: RecordingInput, parameters, execution, stage: Stage) -> Loaded:
+def open_inputs(item: RecordingInput, found: Found, parameters, execution, log: StageLog) -> Inputs:
     """Open the recording and its sorting; raises UpstreamSkipped or InputError."""
-    loaded = load_recording_and_sorting(
-        item, use_motion_corrected=parameters.use_motion_corrected, allow_pickle=execution.allow_pickle
-    )
-    stage.count(
-        units=loaded.sorting.get_num_units(),
-        channels=loaded.recording_to_read.get_num_channels(),
-        segments=loaded.recording_to_read.get_num_segments(),
-    )
-    return loaded
+    with log.stage("load_inputs") as stage:
+        loaded = load_recording_and_sorting(
+            item, use_motion_corrected=parameters.use_motion_corrected, allow_pickle=execution.allow_pickle
+        )
+        stage.count(
+            units=loaded.sorting.get_num_units(),
+            channels=loaded.recording_to_read.get_num_channels(),
+            segments=loaded.recording_to_read.get_num_segments(),
+        )
+    return open_traces(loaded, item, found, parameters, execution)
 
 
 def open_traces(loaded: Loaded, item: RecordingInput, found: Found, parameters, execution) -> Inputs:
@@ -145,7 +153,7 @@ def remove_duplicates(inputs: Inputs, sampled: SampledTemplates, parameters, sta
         duplicate_threshold=parameters.duplicate_threshold,
         num_threads=inputs.num_threads,
     )
-    duplicates = _duplicates_table(found, inputs.loaded.sorting.unit_ids)
+    duplicates = found.as_rows(inputs.loaded.sorting.unit_ids)
     for row in duplicates:
         logger.info(
             "  duplicate: unit %(removed_unit_id)s removed in favour of unit %(kept_unit_id)s, "
@@ -180,18 +188,28 @@ def compute(
     inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles, parameters, log: StageLog
 ) -> Workspace:
     """Every extension and metric, written into the hidden store as it is computed."""
-    loaded = inputs.loaded
-    sorting, sparsity, main_channels = keep_units(loaded.sorting, sampled, kept.is_kept)
-    analyzer = make_analyzer(
-        loaded.recording_to_read, sorting, sparsity, main_channels, return_in_uV=inputs.return_in_uV
-    )
-    store = ResultStore(files.building, analyzer, loaded.recording_to_store, inputs.num_threads)
+    analyzer, store = _begin_result(inputs, sampled, kept, files)
+    inputs.let_spikes_go()
+    gc.collect()  # creating a store leaves sortings in cycles, by the frames of exceptions that were dealt with
+    give_back_free_memory()
     work = Workspace(
         analyzer, inputs.traces, StoreSink(store), inputs.num_threads, inputs.chunk_samples, inputs.scratch_folder
     )
     compute_extensions(work, dict(parameters.extensions.arguments()), log.stage)
     store.finish()
     return work
+
+
+def _begin_result(inputs: Inputs, sampled: SampledTemplates, kept: KeptUnits, files: ResultFiles):
+    """The analyzer of the units kept and its store; the spikes are in the store alone."""
+    loaded = inputs.loaded
+    sorting, sparsity, main_channels = keep_units(loaded.sorting, sampled, kept.is_kept)
+    analyzer = make_analyzer(
+        loaded.recording_to_read, sorting, sparsity, main_channels, return_in_uV=inputs.return_in_uV
+    )
+    store = ResultStore(files.building, analyzer, loaded.recording_to_store, inputs.num_threads)
+    analyzer.sorting = store.sorting()
+    return analyzer, store
 
 
 def write_results(
@@ -225,7 +243,7 @@ def write_results(
             "num_units_in": int(kept.is_kept.size),
             "num_duplicate_units_removed": len(kept.duplicates),
             "num_units_out": int(kept.is_kept.sum()),
-            "num_spikes": work.spikes.num_spikes,
+            "num_spikes": len(work.analyzer.sorting.to_spike_vector()),
             "num_channels": inputs.traces.num_channels,
             "num_segments": len(inputs.traces.segment_lengths),
         },
@@ -287,15 +305,3 @@ def _check_unchanged(inputs: Inputs, found: Found) -> None:
             f"{inputs.loaded.recording_name}: inputs changed while they were read, so the result would be a mixture. "
             "Wait until nothing writes to them any more, and run again."
         )
-
-
-def _duplicates_table(found: Deduplication, unit_ids) -> list[dict]:
-    rows = zip(found.removed_unit_indices, found.kept_unit_indices, found.shared_fractions, strict=True)
-    return [
-        {
-            "removed_unit_id": str(unit_ids[removed]),
-            "kept_unit_id": str(unit_ids[kept]),
-            "shared_fraction": round(float(fraction), 6),
-        }
-        for removed, kept, fraction in rows
-    ]

@@ -12,7 +12,7 @@ class SpikeTrains:
 
     samples: np.ndarray  # int64 (num_spikes,) sample index within its segment
     unit_indices: np.ndarray  # int64 (num_spikes,) position of the unit, 0 … num_units - 1
-    segment_indices: np.ndarray  # int64 (num_spikes,)
+    segment_indices: np.ndarray  # int64 (num_spikes,); of a single segment one repeated zero, which takes no memory
     num_units: int
     segment_lengths: tuple[int, ...]  # samples a segment
     sampling_frequency_hz: float
@@ -29,7 +29,7 @@ class SpikeTrains:
     @cached_property
     def order_by_unit(self) -> np.ndarray:
         """int64 (num_spikes,): rows sorted by unit, in time order within a unit."""
-        return np.argsort(self.unit_indices, kind="stable").astype(np.int64)
+        return np.argsort(self.unit_indices, kind="stable").astype(np.int64, copy=False)
 
     @cached_property
     def unit_edges(self) -> np.ndarray:
@@ -41,8 +41,36 @@ class SpikeTrains:
         """int64: the rows of one unit's spikes, in time order."""
         return self.order_by_unit[self.unit_edges[unit_index] : self.unit_edges[unit_index + 1]]
 
+    def groups_of_units(self, most_spikes: int) -> list[tuple[int, int]]:
+        """(first, last + 1) of consecutive units with at most so many spikes together, or of one unit with more."""
+        groups, first = [], 0
+        while first < self.num_units:
+            last = np.searchsorted(self.unit_edges, self.unit_edges[first] + most_spikes, side="right") - 1
+            groups.append((first, max(first + 1, int(last))))
+            first = groups[-1][1]
+        return groups
+
+    def rows_of_units(self, first_unit: int, last_unit: int) -> np.ndarray:
+        """int64, ascending: the rows of the spikes of units first_unit:last_unit."""
+        return np.sort(self.order_by_unit[self.unit_edges[first_unit] : self.unit_edges[last_unit]])
+
+    def of_units(self, first_unit: int, last_unit: int) -> "SpikeTrains":
+        """The spikes of units first_unit:last_unit alone: row r is `rows_of_units(...)[r]`, unit 0 is `first_unit`."""
+        rows = self.rows_of_units(first_unit, last_unit)
+        is_one_segment = len(self.segment_lengths) == 1
+        return SpikeTrains(
+            self.samples[rows],
+            self.unit_indices[rows] - first_unit,
+            self.segment_indices[: rows.size] if is_one_segment else self.segment_indices[rows],
+            last_unit - first_unit,
+            self.segment_lengths,
+            self.sampling_frequency_hz,
+        )
+
     def line_samples(self, gap_samples: int) -> np.ndarray:
         """int64 (num_spikes,): samples on one time line, segments end to end with `gap_samples` between them."""
+        if len(self.segment_lengths) == 1:
+            return self.samples.copy()
         lengths = np.asarray(self.segment_lengths, dtype=np.int64) + gap_samples
         offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         return self.samples + offsets[self.segment_indices]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ephys_postprocess.metric_dictionary import QC_COLUMNS, THRESHOLDS, describe
 from ephys_postprocess.report.contents import ReportData
-from ephys_postprocess.report.thinning import evenly, interval_histograms, spread_sample
+from ephys_postprocess.report.thinning import evenly, interval_histograms, rows_by_unit, spread_sample
 
 RASTER_SPIKES = 30_000
 AMPLITUDES_OF_ALL_UNITS = 200_000
@@ -148,13 +148,10 @@ def _amplitudes(data):
     if spikes.amplitudes is None or not data.num_units:
         return None
     wanted = int(np.clip(AMPLITUDES_OF_ALL_UNITS // data.num_units, 50, MOST_AMPLITUDES_PER_UNIT))
-    order = np.argsort(spikes.unit_indices, kind="stable")
-    edges = np.searchsorted(spikes.unit_indices[order], np.arange(data.num_units + 1))
     ranges = np.zeros((data.num_units, 2))
     counts = np.zeros((data.num_units, HISTOGRAM_BINS), dtype=np.int64)
     chosen, levels = [], []
-    for unit_index in range(data.num_units):
-        rows = order[edges[unit_index] : edges[unit_index + 1]]
+    for unit_index, rows in enumerate(rows_by_unit(spikes.unit_indices, data.num_units)):
         rows = rows[np.isfinite(spikes.amplitudes[rows])]
         values = spikes.amplitudes[rows].astype(np.float64)
         low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)

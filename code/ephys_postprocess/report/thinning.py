@@ -47,6 +47,13 @@ def choose_rows(
     return chosen
 
 
+def rows_by_unit(unit_of_row: np.ndarray, num_units: int) -> list[np.ndarray]:
+    """int64, ascending, for each unit: views on one array, so that all units take no more memory than one sort."""
+    order = np.argsort(unit_of_row, kind="stable")
+    edges = np.cumsum(np.bincount(unit_of_row, minlength=num_units))
+    return np.split(order, edges[:-1])[:num_units]
+
+
 def spread_sample(values: np.ndarray, num_wanted: int) -> np.ndarray:
     """int64: positions of at most `num_wanted` values, evenly spread, with the smallest and the largest among them."""
     chosen = evenly(values.size, num_wanted)
@@ -57,12 +64,11 @@ def spread_sample(values: np.ndarray, num_wanted: int) -> np.ndarray:
 
 def interval_histograms(times_s, unit_indices, segment_indices, num_units: int, bin_ms: float, num_bins: int):
     """int64 (num_units, num_bins): intervals between successive spikes of a unit within a segment."""
-    order = np.argsort(unit_indices, kind="stable")
-    units, segments = unit_indices[order], segment_indices[order]
-    intervals_ms = np.diff(times_s[order]) * 1000.0
-    is_inside = (np.diff(units) == 0) & (np.diff(segments) == 0)
-    # Times are whole samples, so an interval on a bin's edge must not fall below it by rounding.
-    bins = np.floor(intervals_ms / bin_ms + 1e-6).astype(np.int64)
-    is_inside &= (bins >= 0) & (bins < num_bins)
-    counts = np.bincount(units[1:][is_inside] * num_bins + bins[is_inside], minlength=num_units * num_bins)
-    return counts.reshape(num_units, num_bins)
+    counts = np.zeros((num_units, num_bins), dtype=np.int64)
+    for unit_index, rows in enumerate(rows_by_unit(unit_indices, num_units)):
+        intervals_ms = np.diff(times_s[rows]) * 1000.0
+        # Times are whole samples, so an interval on a bin's edge must not fall below it by rounding.
+        bins = np.floor(intervals_ms / bin_ms + 1e-6).astype(np.int64)
+        is_inside = (np.diff(segment_indices[rows]) == 0) & (bins >= 0) & (bins < num_bins)
+        counts[unit_index] = np.bincount(bins[is_inside], minlength=num_bins)
+    return counts

@@ -176,6 +176,7 @@ def _unit_locations(work: Workspace, extension) -> dict:
         work.channel_locations_um,
         work.nbefore,
         work.sampling_frequency_hz,
+        dtype=work.templates_dtype,
         **options,
     )
     return {"unit_locations": locations}

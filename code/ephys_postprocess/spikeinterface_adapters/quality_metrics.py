@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ephys_postprocess.records import Table
+from ephys_postprocess.spikeinterface_adapters.unit_groups import UnitGroup, groups_of_units
 from ephys_postprocess.spikeinterface_adapters.workspace import Workspace
 from ephys_postprocess.stages import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
 from ephys_postprocess.stages.nn_advanced import nn_advanced
@@ -19,47 +20,46 @@ Columns = dict[str, np.ndarray]
 Reasons = dict[int, str]  # unit index: why its values are missing
 
 
-def _snr(work: Workspace, method: str = "extremum"):
+def _snr(group: UnitGroup, method: str = "extremum"):
     return amplitude_metrics.snr(
-        work.average_templates,
-        work.main_channel_indices,
-        np.asarray(work.data_of("noise_levels")["noise_levels"]),
-        work.nbefore,
-        peak_sign=work.analyzer.peak_sign,
+        group.average_templates,
+        group.main_channel_indices,
+        group.noise_levels,
+        group.nbefore,
+        peak_sign=group.peak_sign,
         method=method,
     )
 
 
-def _amplitude_cutoff(work: Workspace, **params):
-    return amplitude_metrics.amplitude_cutoff(work.spikes, work.amplitudes("amplitude_scalings"), **params)
+def _amplitude_cutoff(group: UnitGroup, **params):
+    return amplitude_metrics.amplitude_cutoff(group.spikes, group.amplitudes("amplitude_scalings"), **params)
 
 
-def _amplitude_cv(work: Workspace, amplitude_extension: str = "spike_amplitudes", **params):
-    return amplitude_metrics.amplitude_cv(work.spikes, work.amplitudes(amplitude_extension), **params)
+def _amplitude_cv(group: UnitGroup, amplitude_extension: str = "spike_amplitudes", **params):
+    return amplitude_metrics.amplitude_cv(group.spikes, group.amplitudes(amplitude_extension), **params)
 
 
-def _noise_cutoff(work: Workspace, **params):
-    return amplitude_metrics.noise_cutoff(work.spikes, work.amplitudes("spike_amplitudes"), **params)
+def _noise_cutoff(group: UnitGroup, **params):
+    return amplitude_metrics.noise_cutoff(group.spikes, group.amplitudes("spike_amplitudes"), **params)
 
 
-def _amplitude_median(work: Workspace):
-    return amplitude_metrics.amplitude_median(work.spikes, work.amplitudes("spike_amplitudes"))
+def _amplitude_median(group: UnitGroup):
+    return amplitude_metrics.amplitude_median(group.spikes, group.amplitudes("spike_amplitudes"))
 
 
-def _sd_ratio(work: Workspace, **params):
+def _sd_ratio(group: UnitGroup, **params):
     return amplitude_metrics.sd_ratio(
-        work.spikes,
-        work.amplitudes("spike_amplitudes"),
-        work.average_templates,
-        work.main_channel_indices,
-        work.noise_levels("std", {"seed": work.metrics_seed}),
+        group.spikes,
+        group.amplitudes("spike_amplitudes"),
+        group.average_templates,
+        group.main_channel_indices,
+        group.noise_std_levels,
         **params,
     )
 
 
-def _drift(work: Workspace, direction: str = "y", **params):
-    locations = np.asarray(work.data_of("spike_locations")["spike_locations"])
-    return drift_metrics.drift(work.spikes, locations[direction], **params)
+def _drift(group: UnitGroup, direction: str = "y", **params):
+    return drift_metrics.drift(group.spikes, group.positions_um(direction), **params)
 
 
 class _WaveformsOnDemand:
@@ -96,19 +96,19 @@ def _nn_advanced(work: Workspace, **params):
 def _from_spike_trains(function: Callable) -> Callable:
     """A metric that needs the spikes alone."""
 
-    def compute(work: Workspace, **params):
-        return function(work.spikes, **params)
+    def compute(some: Workspace | UnitGroup, **params):
+        return function(some.spikes, **params)
 
     return compute
 
 
-# SpikeInterface's name of a metric: work, its parameters -> (columns, reasons). What is not here is SpikeInterface's.
-METRICS = {
+# SpikeInterface's name of a metric whose values depend on the unit alone: a group of units, parameters -> (columns,
+# reasons).
+UNIT_METRICS = {
     "num_spikes": _from_spike_trains(spike_train_metrics.num_spikes),
     "firing_rate": _from_spike_trains(spike_train_metrics.firing_rate),
     "presence_ratio": _from_spike_trains(spike_train_metrics.presence_ratio),
     "firing_range": _from_spike_trains(spike_train_metrics.firing_range),
-    "synchrony": _from_spike_trains(spike_train_metrics.synchrony),
     "isi_violation": _from_spike_trains(refractory_metrics.isi_violation),
     "rp_violation": _from_spike_trains(refractory_metrics.rp_violation),
     "sliding_rp_violation": _from_spike_trains(refractory_metrics.sliding_rp_violation),
@@ -119,6 +119,10 @@ METRICS = {
     "noise_cutoff": _noise_cutoff,
     "sd_ratio": _sd_ratio,
     "drift": _drift,
+}
+# The same of a metric that compares units: the workspace, parameters. What is in neither table is SpikeInterface's.
+METRICS_BETWEEN_UNITS = {
+    "synchrony": _from_spike_trains(spike_train_metrics.synchrony),
     "nn_advanced": _nn_advanced,
 }
 
@@ -137,15 +141,21 @@ def quality_metrics(work: Workspace, params: dict) -> Columns:
     stock_names = []
     work.metrics_seed = params["seed"]
     pc_names = [name for name in params["metric_names"] if name in PC_METRIC_COLUMNS]
+    unit_calls = {}
     for name in params["metric_names"]:
+        own_params = params["metric_params"].get(name, {})
         if params["periods"] is not None and name not in pc_names:
             stock_names.append(name)  # values within periods are SpikeInterface's business
-        elif name in METRICS:
-            values, reasons = METRICS[name](work, **params["metric_params"].get(name, {}))
+        elif name in UNIT_METRICS:
+            unit_calls[name] = own_params
+        elif name in METRICS_BETWEEN_UNITS:
+            values, reasons = METRICS_BETWEEN_UNITS[name](work, **own_params)
             columns.update(values)
             _note_missing(work, values, reasons)
         elif name not in pc_names:
             stock_names.append(name)
+    if unit_calls:
+        columns.update(_unit_columns(work, unit_calls))
     if pc_names:
         columns.update(_pc_columns(work, pc_names, params["metric_params"]))
     for name in stock_names:
@@ -163,6 +173,26 @@ def metrics_table(extension, columns: Columns) -> Table:
         columns = dict.fromkeys(dtypes, np.zeros(0))
     ordered = {column: np.asarray(columns[column]).astype(dtype) for column, dtype in dtypes.items()}
     return Table(unit_ids, ordered)
+
+
+def _unit_columns(work: Workspace, calls: dict[str, dict]) -> Columns:
+    """Metrics of `UNIT_METRICS`, one group of units after the other."""
+    of_groups: list[Columns] = []
+    for group in groups_of_units(work):
+        of_groups.append({})
+        for name, params in calls.items():
+            values, reasons = UNIT_METRICS[name](group, **params)
+            of_groups[-1].update(values)
+            _note_missing(work, values, _counted_from(group.first_unit, reasons))
+    return {column: np.concatenate([columns[column] for columns in of_groups]) for column in of_groups[0]}
+
+
+def _counted_from(first_unit: int, reasons: dict) -> dict:
+    """Reasons by unit, or by column and unit, with a group's units counted among all."""
+    return {
+        key: _counted_from(first_unit, why) if isinstance(why, dict) else why
+        for key, why in ((key if isinstance(key, str) else key + first_unit, why) for key, why in reasons.items())
+    }
 
 
 def _pc_columns(work: Workspace, names: list[str], metric_params: dict) -> Columns:
@@ -196,13 +226,14 @@ def _ask_spikeinterface(work: Workspace, name: str, params: dict) -> Columns:
     extension.params = {**params, "metric_names": [name]}
     metric = extension.get_metric_by_name(name)
     unit_ids = work.analyzer.unit_ids
-    result = metric.compute(
-        work.analyzer,
-        unit_ids=unit_ids,
-        metric_params=params["metric_params"].get(name, {}),
-        tmp_data=extension._prepare_data(work.analyzer, unit_ids) if metric.needs_tmp_data else {},
-        job_kwargs={"n_jobs": 1, "progress_bar": False},
-        periods=params["periods"],
-    )
+    with work.all_in_memory():
+        result = metric.compute(
+            work.analyzer,
+            unit_ids=unit_ids,
+            metric_params=params["metric_params"].get(name, {}),
+            tmp_data=extension._prepare_data(work.analyzer, unit_ids) if metric.needs_tmp_data else {},
+            job_kwargs={"n_jobs": 1, "progress_bar": False},
+            periods=params["periods"],
+        )
     by_column = {next(iter(metric.metric_columns)): result} if isinstance(result, dict) else result._asdict()
     return {column: np.array([values[unit_id] for unit_id in unit_ids]) for column, values in by_column.items()}

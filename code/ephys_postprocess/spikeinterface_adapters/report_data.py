@@ -20,6 +20,7 @@ from ephys_postprocess.report.contents import (
 )
 from ephys_postprocess.report.thinning import choose_rows
 from ephys_postprocess.spikeinterface_adapters.stored_extensions import StoredExtensions
+from ephys_postprocess.spikeinterface_adapters.trace_sources import spike_trains
 from ephys_postprocess.threads import map_in_threads
 
 SHOWN_MS_BEFORE, SHOWN_MS_AFTER = 1.0, 2.0  # of templates and waveforms
@@ -79,17 +80,18 @@ def read_report_data(
     main_channels = _main_channels(analyzer, average)
     unit_locations = extensions.array("unit_locations", "unit_locations")
     output = (data_process or {}).get("output_parameters") or {}
+    spikes = _spikes(analyzer, extensions)
     return ReportData(
         run=_run(analyzer, recording_name, data_process or {}, output),
         probe=Probe(channel_ids, locations),
         unit_ids=tuple(str(unit_id) for unit_id in analyzer.unit_ids),
         main_channels=main_channels,
-        spikes=_spikes(analyzer, extensions),
+        spikes=spikes,
         is_in_uV=bool(analyzer.return_in_uV),
         locations_um=None if unit_locations is None else np.asarray(unit_locations[:], dtype=np.float64),
         metrics=_metrics(extensions),
         templates=_templates(analyzer, extensions, average, main_channels),
-        waveforms=_waveforms(analyzer, extensions, main_channels, num_threads),
+        waveforms=_waveforms(analyzer, extensions, spikes.unit_indices, main_channels, num_threads),
         correlograms=_correlograms(extensions),
         similarity=_similarity(extensions),
         duplicates=tuple(
@@ -136,18 +138,16 @@ def _notes(output) -> tuple[str, ...]:
 
 
 def _spikes(analyzer, extensions) -> Spikes:
-    vector = analyzer.sorting.to_spike_vector()
-    lengths = [analyzer.get_num_samples(segment) for segment in range(analyzer.get_num_segments())]
-    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-    samples = vector["sample_index"].astype(np.int64) + offsets[vector["segment_index"]]
+    lengths = tuple(analyzer.get_num_samples(segment) for segment in range(analyzer.get_num_segments()))
+    trains = spike_trains(analyzer.sorting, lengths)
     locations = extensions.array("spike_locations", "spike_locations")
     amplitudes = extensions.array("spike_amplitudes", "amplitudes")
     return Spikes(
-        times_s=samples / float(analyzer.sampling_frequency),
-        unit_indices=vector["unit_index"].astype(np.int64),
-        segment_indices=vector["segment_index"].astype(np.int64),
+        times_s=trains.line_samples(gap_samples=0) / float(analyzer.sampling_frequency),
+        unit_indices=trains.unit_indices,
+        segment_indices=trains.segment_indices,
         amplitudes=None if amplitudes is None else np.asarray(amplitudes[:], dtype=np.float32),
-        depths_um=None if locations is None else np.asarray(locations[:]["y"], dtype=np.float32),
+        depths_um=None if locations is None else np.ascontiguousarray(locations[:]["y"], dtype=np.float32),
     )
 
 
@@ -205,12 +205,12 @@ def _templates(analyzer, extensions, average, main_channels) -> Templates | None
     return Templates(channels, np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32), num_before)
 
 
-def _waveforms(analyzer, extensions, main_channels, num_threads) -> WaveformSample | None:
+def _waveforms(analyzer, extensions, unit_indices, main_channels, num_threads) -> WaveformSample | None:
     stored = extensions.array("waveforms", "waveforms")
     selected = extensions.array("random_spikes", "random_spikes_indices")
     if stored is None or selected is None or not len(selected):
         return None
-    unit_of_row = analyzer.sorting.to_spike_vector()["unit_index"][np.asarray(selected[:])].astype(np.int64)
+    unit_of_row = unit_indices[np.asarray(selected[:])]
     num_units = analyzer.get_num_units()
     rows_per_block = stored.chunks[0] if hasattr(stored, "chunks") else 1
     chosen = choose_rows(unit_of_row, num_units, WAVEFORMS_PER_UNIT, rows_per_block)

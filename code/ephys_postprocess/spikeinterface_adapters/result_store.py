@@ -17,6 +17,7 @@ from spikeinterface.core.core_tools import (
     set_value_in_extractor_dict,
 )
 from spikeinterface.core.sortinganalyzer import get_extension_class
+from spikeinterface.core.zarrextractors import ZarrSortingExtractor
 
 from ephys_postprocess.errors import ResultError
 from ephys_postprocess.records import Table
@@ -53,6 +54,10 @@ class ResultStore:
         del root["recording"]
         _write_json(root, "recording", recording_link(recording_to_store, folder))
 
+    def sorting(self) -> ZarrSortingExtractor:
+        """The analyzer's sorting as the store has it: its spikes are read when they are asked for, and not kept."""
+        return ZarrSortingExtractor(self.folder, zarr_group="sorting", lazy_spike_vector=True)
+
     def add_extension(self, name: str, params: dict) -> None:
         """Start an extension: its group with parameters and the class that reads it."""
         group = self._extensions.create_group(name)
@@ -70,7 +75,7 @@ class ResultStore:
             name, shape=shape, dtype=dtype, chunks=chunks, compressor=COMPRESSOR, fill_value=0, filters=filters
         )
 
-    def write(self, extension: str, name: str, value) -> None:
+    def write(self, extension: str, name: str, value) -> zarr.Array | zarr.Group:
         """Write one entry of an extension's data: an array, a table, or a JSON-like dictionary or list."""
         if isinstance(value, dict | list):
             _write_json(self._extensions[extension], name, value).attrs["dict"] = True
@@ -78,6 +83,7 @@ class ResultStore:
             self._write_table(extension, name, value)
         else:
             self._write_array(extension, name, np.asarray(value))
+        return self._extensions[extension][name]
 
     def finish(self) -> None:
         """Consolidate the metadata, then make sure that nothing in the store needs a pickle to be read."""

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 import zarr
+from spikeinterface.core.analyzer_extension_core import BaseSpikeVectorExtension
 
 from ephys_postprocess.records import Table
 from ephys_postprocess.spikeinterface_adapters.count_arrays import CountsArray, exact_filters
@@ -55,8 +56,11 @@ class StoreSink:
 
     def finish(self, extension):
         for name, value in extension.data.items():
-            if not isinstance(value, zarr.Array):
-                self._store.write(extension.extension_name, name, value)
+            if isinstance(value, zarr.Array):
+                continue
+            stored = self._store.write(extension.extension_name, name, value)
+            if isinstance(extension, BaseSpikeVectorExtension):  # would grow with the recording: read when asked for
+                extension.data[name] = stored
 
 
 class AnalyzerSink:

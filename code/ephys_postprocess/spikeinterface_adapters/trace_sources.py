@@ -55,10 +55,13 @@ def spike_trains(sorting: si.BaseSorting, segments: si.BaseRecording | tuple[int
     if isinstance(segments, si.BaseRecording):
         segments = [segments.get_num_samples(segment_index=index) for index in range(segments.get_num_segments())]
     spikes = sorting.to_spike_vector()
+    segment_indices = np.broadcast_to(np.int64(0), len(spikes))
+    if len(segments) > 1:
+        segment_indices = np.ascontiguousarray(spikes["segment_index"], dtype=np.int64)
     return SpikeTrains(
         samples=np.ascontiguousarray(spikes["sample_index"], dtype=np.int64),
         unit_indices=np.ascontiguousarray(spikes["unit_index"], dtype=np.int64),
-        segment_indices=np.ascontiguousarray(spikes["segment_index"], dtype=np.int64),
+        segment_indices=segment_indices,
         num_units=sorting.get_num_units(),
         segment_lengths=tuple(int(length) for length in segments),
         sampling_frequency_hz=float(sorting.sampling_frequency),

@@ -1,13 +1,17 @@
 """What extension functions work on: an analyzer, its traces and spikes as arrays, and a place for data."""
 
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from spikeinterface.core import NumpySorting
+from spikeinterface.core.analyzer_extension_core import BaseSpikeVectorExtension
 from spikeinterface.core.core_tools import ms_to_samples
 from spikeinterface.core.sortinganalyzer import get_extension_class
+from spikeinterface.core.zarrextractors import ZarrSortingExtractor
 
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.spikeinterface_adapters.sinks import Sink
@@ -82,8 +86,17 @@ class Workspace:
     @cached_property
     def average_templates(self) -> np.ndarray:
         """float (num_units, num_samples, num_channels), dense: `average`, else `median`, as SpikeInterface picks."""
+        return np.asarray(self._stored_templates)
+
+    @property
+    def templates_dtype(self) -> np.dtype:
+        """What SpikeInterface would have `average_templates` in; the values are the same."""
+        return self._stored_templates.dtype
+
+    @property
+    def _stored_templates(self):
         data = self.data_of("templates")
-        return np.asarray(data["average"] if "average" in data else data["median"])
+        return data["average"] if "average" in data else data["median"]
 
     @property
     def nbefore(self) -> int:
@@ -157,10 +170,28 @@ class Workspace:
             )
 
     def close(self) -> None:
-        """Give back the scratch file of waveforms."""
+        """Give back the scratch file of waveforms and the spikes; whoever asks for these again reads them again."""
+        vars(self).pop("spikes", None)
         if self.waveform_source is not None:
             self.waveform_source.close()
             self.waveform_source = None
+
+    @contextmanager
+    def all_in_memory(self):
+        """Spikes and their values as arrays meanwhile: SpikeInterface's own functions may ask for them one by one."""
+        sorting = self.analyzer.sorting
+        per_spike = [own for own in self.analyzer.extensions.values() if isinstance(own, BaseSpikeVectorExtension)]
+        stored = [dict(extension.data) for extension in per_spike]
+        try:
+            if isinstance(sorting, ZarrSortingExtractor):
+                self.analyzer.sorting = NumpySorting.from_sorting(sorting, with_metadata=True, copy_spike_vector=True)
+            for extension, data in zip(per_spike, stored, strict=True):
+                extension.data.update({name: np.asarray(values) for name, values in data.items()})
+            yield
+        finally:
+            self.analyzer.sorting = sorting
+            for extension, data in zip(per_spike, stored, strict=True):
+                extension.data.update(data)
 
     def begin(self, name: str, params: dict):
         """A new AnalyzerExtension with checked parameters, not yet part of the analyzer."""

@@ -22,6 +22,18 @@ class Deduplication:
     shared_fractions: np.ndarray  # float64 (num_removed,): matches over the spikes of the smaller unit of the pair
     redundant_pairs: np.ndarray  # int64 (num_pairs, 2): higher unit index first, in ascending order
 
+    def as_rows(self, unit_ids) -> list[dict]:
+        """A row for each unit removed: removed_unit_id, kept_unit_id, shared_fraction."""
+        rows = zip(self.removed_unit_indices, self.kept_unit_indices, self.shared_fractions, strict=True)
+        return [
+            {
+                "removed_unit_id": str(unit_ids[removed]),
+                "kept_unit_id": str(unit_ids[kept]),
+                "shared_fraction": round(float(fraction), 6),
+            }
+            for removed, kept, fraction in rows
+        ]
+
 
 def deduplicate(
     spikes: SpikeTrains,
