@@ -1,5 +1,6 @@
 """The grid of imagined source positions that grid convolution compares each spike with, cut up by main channel."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,15 @@ class LocationGrid(NamedTuple):
         np.ndarray
     )  # int64 (num_groups, max_num_channels, num_layers, 2) outside [first, last) weights are 0
     z_factors: np.ndarray  # float64 (num_layers,) depth (or width) that each layer stands for, µm
+
+    def around(self, main_channel):
+        """(channels, positions_um, weights (num_layers, num_channels, num_positions)) of one main channel's group."""
+        group = self.group_of_channel[main_channel]
+        channels = self.channels[group][self.channels[group] >= 0]
+        start, count = self.position_starts[group], self.num_positions[group]
+        shape = channels.size, self.z_factors.size, count
+        weights = self.weights[self.weight_starts[group] :][: math.prod(shape)].reshape(shape)
+        return channels, self.positions_um[start : start + count], weights.transpose(1, 0, 2)
 
 
 def build_location_grid(

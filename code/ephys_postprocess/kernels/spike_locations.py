@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ephys_postprocess.kernels._jit import kernel
+from ephys_postprocess.kernels._jit import fused_kernel, kernel
+
+NUM_LANES = 8  # running sums that numpy keeps side by side in a sum along contiguous memory
 
 
 @kernel
@@ -44,20 +46,38 @@ def project_windows(traces, first_rows, groups, channels, prototype, products):
         Packed left, -1 beyond a group's own.
     prototype : float32 (num_window_samples,)
     products : float32 (num_spikes, max_num_channels)
-        Filled; 0 beyond a group's own channels. Summed in time order, in float32 as in SpikeInterface.
+        Filled; 0 beyond a group's own channels. In float32, summed in the order of numpy's sum along contiguous
+        samples (up to 128), which is SpikeInterface's: see `locate_on_grid` for why the last bit counts.
     """
+    lanes = np.empty((NUM_LANES, channels.shape[1]), np.float32)
+    num_samples = prototype.size
+    num_paired = num_samples - num_samples % NUM_LANES
     for spike in range(first_rows.size):
         group = groups[spike]
         num_channels = 0
         for position in range(channels.shape[1]):
             products[spike, position] = 0.0
             num_channels += channels[group, position] >= 0
-        for sample in range(prototype.size):
-            row = first_rows[spike] + sample
-            if 0 <= row < traces.shape[0]:
-                for position in range(num_channels):
-                    value = np.float32(traces[row, channels[group, position]])
-                    products[spike, position] += value * prototype[sample]
+        own = channels[group, :num_channels]
+        for lane in range(NUM_LANES):
+            for position in range(num_channels):
+                lanes[lane, position] = 0.0
+        for sample in range(num_paired):
+            _add_products(traces, first_rows[spike] + sample, own, prototype[sample], lanes[sample % NUM_LANES])
+        for position in range(num_channels):
+            first = (lanes[0, position] + lanes[1, position]) + (lanes[2, position] + lanes[3, position])
+            second = (lanes[4, position] + lanes[5, position]) + (lanes[6, position] + lanes[7, position])
+            products[spike, position] = first + second
+        for sample in range(num_paired, num_samples):
+            _add_products(traces, first_rows[spike] + sample, own, prototype[sample], products[spike])
+
+
+@kernel
+def _add_products(traces, row, channels, factor, sums):
+    if 0 <= row < traces.shape[0]:
+        samples = traces[row]
+        for position in range(channels.size):
+            sums[position] += np.float32(samples[channels[position]]) * factor
 
 
 @kernel
@@ -67,6 +87,10 @@ def locate_on_grid(products, groups, grid, quantile, similarities, similarity_bi
     Each position and layer has a similarity: the spike's products times the position's weights. Negative ones are
     dropped; of the others those at or above `quantile` are averaged. One spike at a time in one order, so that the
     bytes do not depend on which spikes are handed over together.
+
+    Positions that see one contact only have all but the same similarity, and its last bit decides which of them pass
+    the quantile: on a wide tetrode that moves one spike in twenty by micrometres. So similarities are rounded as BLAS
+    rounds the product of several spikes with the weights.
 
     Parameters
     ----------
@@ -110,7 +134,7 @@ def locate_on_grid(products, groups, grid, quantile, similarities, similarity_bi
         locations_um[spike, 2] = z_sum / total
 
 
-@kernel
+@fused_kernel
 def _fill_similarities(products, group, grid, similarities):
     for index in range(similarities.size):
         similarities[index] = 0.0

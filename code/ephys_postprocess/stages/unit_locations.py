@@ -7,7 +7,6 @@ from ephys_postprocess.kernels import location_grid, triangulation
 from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.spike_locators import (
     OPTIMIZERS,
-    locate_on_grid,
     quantile_above,
     require,
     triangulate_with_penalty,
@@ -31,6 +30,7 @@ def locate_units(
     *,
     method="monopolar_triangulation",
     retrace_slow_searches=True,
+    dtype=None,
     **method_kwargs,
 ):
     """The location of every unit.
@@ -51,6 +51,9 @@ def locate_units(
         Least squares only: where SpikeInterface's answer hangs on rounding (its search runs out of evaluations on
         the way, or there are four contacts at most), search again with scipy, at up to 80 ms a unit and half a second
         for its import. Without it some values are up to 1 % of their spread off, on tetrodes more.
+    dtype : dtype, optional
+        What SpikeInterface calculates with, where `templates` hold the same values in another type: a search that
+        runs out of evaluations feels it.
     **method_kwargs
         As in SpikeInterface. What it uses for dense analyzers only (`radius_um`, `peak_sign`, `peak_mode` of the
         first two methods) and `enforce_decrease`, which it ignores, change nothing.
@@ -71,7 +74,9 @@ def locate_units(
     """
     locations = np.ascontiguousarray(np.asarray(channel_locations_um, dtype=np.float64)[:, :2])
     require("unit_locations.method", method, METHODS)
-    inputs = _Templates(np.asarray(templates), sparsity, np.asarray(main_channels), locations, int(num_before))
+    templates = np.asarray(templates)
+    dtype = templates.dtype if dtype is None else np.dtype(dtype)
+    inputs = _Templates(templates, dtype, sparsity, np.asarray(main_channels), locations, int(num_before))
     locate, allowed = {
         "monopolar_triangulation": (_triangulate, TRIANGULATION_PARAMETERS),
         "center_of_mass": (_center, CENTER_PARAMETERS),
@@ -100,19 +105,24 @@ GRID_PARAMETERS = (
 
 
 class _Templates:
-    def __init__(self, templates, sparsity, main_channels, locations, num_before):
+    def __init__(self, templates, dtype, sparsity, main_channels, locations, num_before):
         self.templates = templates
+        self.dtype = dtype
         self.sparsity = sparsity
         self.main_channels = main_channels
         self.locations = locations
         self.num_before = num_before
+
+    def template(self, unit_index, channels):
+        """(num_samples, num_channels) in `dtype`"""
+        return self.templates[unit_index][:, channels].astype(self.dtype)
 
     def sources(self, feature, is_absolute):
         """`triangulation.PointSources` of every unit on its sparse channels."""
         channels = self.sparsity.channels_of_unit
         features = np.zeros(channels.shape)
         for unit_index, row in enumerate(self.sparsity.mask):
-            own = self.templates[unit_index][np.newaxis, :, row]
+            own = self.template(unit_index, row)[np.newaxis]
             features[unit_index, : own.shape[2]] = triangulation.contact_features(own, feature, self.num_before)[0]
         return triangulation.place_sources(np.abs(features) if is_absolute else features, channels, self.locations)
 
@@ -140,7 +150,7 @@ def _triangulate(
             undecided = _led_by_rounding(sources, found, is_unfinished, max_distance_um)
             _retrace(inputs, feature, found, undecided, max_distance_um)
     else:
-        found = triangulate_with_penalty(sources, max_distance_um, inputs.templates.dtype)
+        found = triangulate_with_penalty(sources, max_distance_um, inputs.dtype)
     return found if return_alpha else found[:, :3]
 
 
@@ -167,7 +177,7 @@ def _retrace(inputs, feature, found, undecided, max_distance_um):
     """Let scipy search again for the units in `undecided`, and write where it stands at its end into `found`."""
     for row in undecided:
         own = inputs.sparsity.mask[row]
-        template = inputs.templates[row][:, own]
+        template = inputs.template(row, own)
         if feature == "ptp":
             amplitudes = np.ptp(template, axis=0)
         elif feature == "energy":
@@ -215,13 +225,20 @@ def _convolve(
         prototype = location_grid.gaussian_prototype(*window, sampling_frequency_hz, sigma_ms)
         prototype *= -1 if invert_prototype_waveform else 1
     grid = location_grid.build_location_grid(inputs.locations, inputs.main_channels, **grid_shape)
-    groups = grid.group_of_channel[inputs.main_channels]
-    products = np.zeros((groups.size, grid.channels.shape[1]), dtype=np.float32)
-    for unit_index, group in enumerate(groups):
-        channels = grid.channels[group][grid.channels[group] >= 0]
-        own = inputs.templates[unit_index][:, channels]
-        products[unit_index, : channels.size] = (own * np.ravel(prototype)[:, np.newaxis]).sum(axis=0)
-    return locate_on_grid(products, groups, grid, quantile_above(percentile))
+    quantile = quantile_above(percentile)
+    found = np.zeros((inputs.main_channels.size, 3))
+    for unit_index, main_channel in enumerate(inputs.main_channels):
+        channels, positions_um, weights = grid.around(main_channel)
+        products = (inputs.template(unit_index, channels) * np.ravel(prototype)[:, np.newaxis]).sum(axis=0)
+        similarities = np.stack([products @ layer for layer in weights]).astype(np.float32)
+        is_kept = similarities >= 0
+        if is_kept.any():
+            is_kept &= similarities >= np.quantile(similarities[is_kept], quantile)
+        kept = np.where(is_kept, similarities, 0.0)
+        if kept.any():
+            found[unit_index, :2] = kept.sum(axis=0) @ positions_um / kept.sum()
+            found[unit_index, 2] = kept.sum(axis=1) @ grid.z_factors / kept.sum()
+    return found
 
 
 def _main_channel_locations(inputs):

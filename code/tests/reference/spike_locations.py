@@ -12,7 +12,9 @@ def gather_windows(traces, first_rows, channels, windows):
 def project_windows(traces, first_rows, groups, channels, prototype, products):
     windows = np.empty((first_rows.size, prototype.size, channels.shape[1]), dtype=np.float32)
     gather_windows(traces, first_rows, channels[groups], windows)
-    products[:] = (windows * prototype[:, np.newaxis]).sum(axis=1)
+    # Samples last and contiguous, as SpikeInterface's pick of channels leaves them: numpy then sums in pairs.
+    by_channel = np.ascontiguousarray((windows * prototype[:, np.newaxis]).transpose(2, 0, 1))
+    products[:] = by_channel.sum(axis=2).T
 
 
 def locate_on_grid(products, groups, grid, quantile):
