@@ -12,7 +12,7 @@ SMALLEST_ITERATED_SIZE = 96  # below this a full eigendecomposition is as fast a
 NUM_FRESH_COLUMNS = 2  # of a start stay random, so that no new direction can be orthogonal to it
 MAX_ROUNDS = 12
 MAX_DEGREE = 10
-ANGLE_TOLERANCE = 1e-8  # bound on the sine between a returned and the true eigenvector
+ANGLE_TOLERANCE = 1e-6  # bound on the sine between a returned and the true eigenvector
 RESIDUAL_FLOOR = 1e-13  # relative to the largest eigenvalue: what rounding leaves, as LAPACK does
 LARGEST_LOG_SPREAD = 20.0  # of the amplifications within one filtered block; beyond it small ones drown in rounding
 SMALLEST_RATIO = 1e-10  # of eigenvalues; below it squaring has lost the direction
@@ -86,7 +86,7 @@ def leading_eigenpairs(matrices, num_pairs, starts):
     ----------
     Zhou, Saad, Tiago & Chelikowsky 2006, "Self-consistent-field calculations using Chebyshev-filtered subspace
     iteration"; Parlett, "The Symmetric Eigenvalue Problem", ch. 11 (error bounds from residuals).
-    Angles to LAPACK's eigenvectors are at most about 1e-8 where eigenvalues are apart.
+    Angles to LAPACK's eigenvectors are at most about 1e-6 where eigenvalues are apart.
     """
     num_matrices, size, width = starts.shape
     eigenvalues, blocks = np.empty((num_matrices, num_pairs)), np.empty_like(starts)

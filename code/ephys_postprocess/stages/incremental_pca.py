@@ -65,7 +65,7 @@ class IncrementalFits:
 
         References
         ----------
-        `IncrementalPCA.partial_fit` of scikit-learn (Ross, Lim, Lin & Yang 2008) in float64, directions to about 1e-8;
+        `IncrementalPCA.partial_fit` of scikit-learn (Ross, Lim, Lin & Yang 2008) in float64, directions to about 1e-6;
         scikit-learn itself rounds each centred block, and the first block's result, to float32.
         """
         if self._is_wide:

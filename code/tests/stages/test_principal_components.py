@@ -83,10 +83,10 @@ def check_models(models, naive_models):
     for index, expected in naive_models.items():
         assert models.n_samples_seen[index] == expected["n_samples_seen"]
         for name in ATTRIBUTES:
-            # float64 on both sides; directions are found to 1e-8 and carried through every block
+            # float64 on both sides; directions are found to 1e-6 and carried through every block
             of_scale = "explained_variance" if name == "noise_variance" else name
             scale = np.abs(expected[of_scale]).max()
-            np.testing.assert_allclose(getattr(models, name)[index], expected[name], rtol=0, atol=2e-7 * scale)
+            np.testing.assert_allclose(getattr(models, name)[index], expected[name], rtol=0, atol=2e-5 * scale)
 
 
 @FEW_EXAMPLES
@@ -111,8 +111,8 @@ def test_principal_components_equal_the_naive_ones(mode, counts, num_samples, n_
     assert set(np.flatnonzero(ours.models.is_fitted)) == set(naive_models)
     assert ours.projection.dtype == np.float32
     assert ours.projection.shape == projection.shape
-    # float32 beside float64, and 1e-7 of the model
-    np.testing.assert_allclose(ours.projection, projection, rtol=1e-5, atol=1e-5 * (np.abs(projection).max(initial=1)))
+    # float32 beside float64, and 1e-5 of the model
+    np.testing.assert_allclose(ours.projection, projection, rtol=1e-5, atol=2e-5 * np.abs(projection).max(initial=1))
 
 
 def test_one_model_by_hand():
