@@ -70,9 +70,9 @@ class KeptUnits:
 
     def summary(self, log: StageLog) -> str:
         """The closing line of a recording."""
+        seconds = sum(record.seconds for record in log.records)
         units_in, units_out = self.is_kept.size, int(self.is_kept.sum())
-        counts = f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out"
-        return f"{counts}, {log.seconds:.1f} s"
+        return f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out, {seconds:.1f} s"
 
 
 def open_inputs(item: RecordingInput, found: Found, parameters, execution, log: StageLog) -> Inputs:

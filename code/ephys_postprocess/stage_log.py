@@ -26,7 +26,7 @@ import resource
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,29 +83,16 @@ class StageLog:
         self.recording_name = recording_name
         self.progress = progress
         self.records: list[StageRecord] = []
-        self._start = time.perf_counter()
-        self._threads = []  # of each stage under way
-        self._lock = threading.Lock()
-
-    @property
-    def seconds(self) -> float:
-        """Since the log was begun: less than all stages' seconds where some ran side by side."""
-        return time.perf_counter() - self._start
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "spikes"):
-        """Time a stage and show it; with `total` in `unit`s, also how fast it goes and how long it will take.
-
-        A stage that begins while another thread's is under way has no live line, and the two share a memory peak.
-        """
+        """Time a stage and show it; with `total` in `unit`s, also how fast it goes and how long it will take."""
         record = StageRecord(name)
         self._event("stage_started", name, total=total, unit=unit)
-        is_alone = self._open()
-        if is_alone:
-            reset_peak_memory()
+        reset_peak_memory()
         start = time.perf_counter()
         try:
-            with self._shown(name, total, unit, start) if is_alone else nullcontext() as show_progress:
+            with self._shown(name, total, unit, start) as show_progress:
                 current = Stage(record, show_progress)
                 yield current
         except BaseException as error:
@@ -115,19 +102,8 @@ class StageLog:
         finally:
             record.seconds = time.perf_counter() - start
             record.peak_memory_mb = peak_memory_mb()
-            self._close()
         self.records.append(record)
         self._show_end(record, current.done, unit)
-
-    def _open(self) -> bool:
-        """Count a stage in; True where no other thread's is under way."""
-        with self._lock:
-            self._threads.append(threading.get_ident())
-            return set(self._threads) == {threading.get_ident()}
-
-    def _close(self) -> None:
-        with self._lock:
-            self._threads.remove(threading.get_ident())
 
     def finish(self, status: str, message: str) -> None:
         """Say how the recording ended."""

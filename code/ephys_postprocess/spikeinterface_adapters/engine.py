@@ -1,7 +1,6 @@
 """Computes extensions in the order they need each other: ours from the table, the rest by SpikeInterface."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 from ephys_postprocess.free_memory import give_back_free_memory
 from ephys_postprocess.records import Table
@@ -16,11 +15,6 @@ ORDER = (
     *("correlograms", "auto_correlograms", "acgs_3d", "isi_histograms"),
     *("valid_unit_periods", "spiketrain_metrics", "quality_metrics"),
 )
-# Short, hardly parallel, and in need of templates and spikes alone: computed while the pass over the traces runs.
-BESIDE_THE_PASS = {
-    *("unit_locations", "template_similarity", "template_metrics"),
-    *("correlograms", "auto_correlograms", "isi_histograms"),
-}
 # What leaves much freed memory that later stages hardly use again. Elsewhere the next stage does.
 LARGE_SCRATCH = {"principal_components", *CONSUMERS, "valid_unit_periods", "quality_metrics"}
 
@@ -36,41 +30,23 @@ def compute_extensions(work: Workspace, extensions: dict[str, dict], stage=lambd
     stage : callable
         `stage(name, total)` is a context around each stage, as `StageLog.stage`; total is in spikes, or None.
     """
-    names = sorted(extensions, key=_position)
-    wanted = {consumer: extensions[consumer] for consumer in CONSUMERS if consumer in extensions}
-    is_beside = bool(wanted) and work.num_threads > 1
-    beside = [name for name in names if is_beside and name in BESIDE_THE_PASS]
-
-    def compute_in_turn(names_in_turn):
-        for name in names_in_turn:
-            with stage(name, None):
-                compute_one(work, name, extensions[name])
+    is_pass_done = False
+    try:
+        for name in sorted(extensions, key=_position):
+            if name not in CONSUMERS:
+                with stage(name, None):
+                    compute_one(work, name, extensions[name])
+            elif not is_pass_done:
+                is_pass_done = True
+                wanted = {consumer: extensions[consumer] for consumer in CONSUMERS if consumer in extensions}
+                with stage(" + ".join(wanted), work.spikes.num_spikes) as current:
+                    work.report_spikes = None if current is None else current.advance
+                    compute_for_all_spikes(work, wanted)
+                    work.report_spikes = None
             if name in LARGE_SCRATCH:
                 give_back_free_memory()
-
-    try:
-        first = ORDER.index(next(iter(CONSUMERS)))
-        compute_in_turn(name for name in names if _position(name) < first)
-        if wanted:
-            num_spikes = work.spikes.num_spikes  # here, so that no two threads make the spikes at once
-            with _beside(lambda: compute_in_turn(beside)), stage(" + ".join(wanted), num_spikes) as current:
-                work.report_spikes = None if current is None else current.advance
-                compute_for_all_spikes(work, wanted)
-                work.report_spikes = None
-            give_back_free_memory()
-        done = {*wanted, *beside}
-        compute_in_turn(name for name in names if _position(name) >= first and name not in done)
     finally:
         work.close()
-
-
-@contextmanager
-def _beside(work):
-    """Have `work` done in another thread while the body runs; the body's exception goes first."""
-    with ThreadPoolExecutor(1) as pool:
-        outcome = pool.submit(work)
-        yield
-        outcome.result()
 
 
 def compute_one(work: Workspace, name: str, params: dict) -> None:
