@@ -2,6 +2,21 @@
 # In order: the python on PATH when it is prepared (container, CodeOcean, conda); the environment made here before;
 # a new environment from the lock file, made once.
 
+# A signal is acted upon only when a foreground command ends; so what takes long runs beside the shell.
+beside() {
+    "$@" &
+    wait "$!"
+}
+
+stop() { # signal number
+    trap '' INT TERM
+    kill -KILL "${!:-}" 2>/dev/null || true # just forked, it may lose a signal of another kind
+    say "Stopped before anything was begun."
+    exit $((128 + $1))
+}
+trap 'stop 2' INT
+trap 'stop 15' TERM
+
 say() { printf '%s\n' "$*" >&2; }
 
 # The modules a run imports, and the SpikeInterface it is written for.
@@ -40,8 +55,8 @@ make_environment() { # folder, lock file
     fi
     say "Setting up the Python environment, once (one to three minutes): $folder"
     rm -rf -- "$folder"
-    if ! { "$base_python" -m venv "$folder" &&
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock_file"; } >&2; then
+    local pip_install=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes)
+    if ! { beside "$base_python" -m venv "$folder" && beside "${pip_install[@]}" -r "$lock_file"; } >&2; then
         say "Cannot run: the environment could not be made (see above). It needs disk space in $(dirname -- "$folder")"
         say "and a Python package registry that pip can reach; without one, run inside the image of environment/Dockerfile."
         rm -rf -- "$folder"
@@ -77,7 +92,7 @@ find_python() { # code folder, lock file name
     fi
     # Two first runs at once: the second waits for the first one's environment.
     exec 9>"$folder.lock"
-    if command -v flock >/dev/null; then flock 9; fi
+    if command -v flock >/dev/null; then beside flock 9; fi
     if [[ ! -f "$folder/complete" ]]; then
         make_environment "$folder" "$lock_file" || exit 1
     fi

@@ -15,7 +15,14 @@ from ephys_postprocess.cli_arguments import Arguments, parse_arguments
 from ephys_postprocess.cli_options import NothingToDo
 from ephys_postprocess.errors import CapsuleError, ParameterError
 from ephys_postprocess.stage_log import standard_output_for_events
-from ephys_postprocess.stopping import Terminated, exit_code, farewell, signals_as_exceptions
+from ephys_postprocess.stopping import (
+    STOPS,
+    Terminated,
+    exit_code,
+    farewell,
+    raise_if_stopping,
+    signals_as_exceptions,
+)
 
 EXIT_DONE, EXIT_FAILED, EXIT_CALLERS_MISTAKE = 0, 1, 2
 
@@ -41,22 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_DONE
     execution = arguments.execution
     is_json = execution.progress == "json"
-    with (
-        standard_output_for_events() if is_json else nullcontext(),
-        logging_to_console(execution.log_level, is_json),
-        signals_as_exceptions(),
-    ):
-        return _run_until_stopped(arguments)
-
-
-def _run_until_stopped(arguments: Arguments) -> int:
     try:
-        return _run_and_report(arguments)
-    except KeyboardInterrupt:
-        number = signal.SIGINT
-    except Terminated:
-        number = signal.SIGTERM
-    print(farewell(number), file=sys.stderr)
+        with (
+            standard_output_for_events() if is_json else nullcontext(),
+            logging_to_console(execution.log_level, is_json),
+            signals_as_exceptions(),
+        ):
+            return _run_and_report(arguments)
+    except STOPS as stopped:
+        number = signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT
+    with suppress(OSError):  # Ctrl-C ends the reader of a pipe, too
+        print(farewell(number), file=sys.stderr)
     return exit_code(number)
 
 
@@ -71,6 +73,7 @@ def _run_and_report(arguments: Arguments) -> int:
         print(err, file=sys.stderr)
         return EXIT_CALLERS_MISTAKE
     except Exception:  # noqa: BLE001 - the last resort: our bug, told with its traceback
+        raise_if_stopping()
         traceback.print_exc()
         return EXIT_FAILED
 

@@ -11,6 +11,7 @@ from ephys_postprocess.space import explain, explained
 from ephys_postprocess.stage_log import StageLog
 from ephys_postprocess.stages.phy_folder import PhyFolder, folders_of_recordings
 from ephys_postprocess.stages.write_results import HeldElsewhereError, ResultFiles
+from ephys_postprocess.stopping import raise_if_stopping, signals_wait
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ def _run_isolated(item: RecordingInput, found: Found, parameters, execution) -> 
         with files.held():
             return _run_recording(item, found, files, parameters, execution)
     except Exception as error:  # noqa: BLE001 - one recording's failure, told with its traceback, stops no other
+        raise_if_stopping()
         reason = _tell_failure(error, item.recording_name, execution)
         is_ours = not isinstance(error, HeldElsewhereError)
     if execution.on_failure == "placeholder" and is_ours:
@@ -80,15 +82,16 @@ def _try_placeholder(files: ResultFiles, reason: str, execution) -> str:
 
 def _run_recording(item: RecordingInput, found: Found, files: ResultFiles, parameters, execution) -> Outcome:
     """The stages in order; every number of the result comes from one of them."""
-    from ephys_postprocess.postprocess import (
-        check_space,
-        compute,
-        open_inputs,
-        remove_duplicates,
-        sample,
-        why_not_keep,
-        write_results,
-    )
+    with signals_wait():  # a module half imported makes another exception of a signal's, with a traceback
+        from ephys_postprocess.postprocess import (
+            check_space,
+            compute,
+            open_inputs,
+            remove_duplicates,
+            sample,
+            why_not_keep,
+            write_results,
+        )
 
     start = datetime.now().astimezone()
     log = StageLog(item.recording_name, execution.progress_style)

@@ -5,18 +5,26 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of the two seconds there are; the rest is for what is left to do by force.
 GRACE_SECONDS = 1.4
+SECONDS_BETWEEN_LOOKS = 0.05  # at whether the signal was lost
 _WORDS = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated"}
 
 _last_wishes: list[Callable[[], None]] = []
+_is_waiting = False  # inside `signals_wait`
+_waiting_number: int | None = None  # the signal that came meanwhile
+_raised_number: int | None = None  # the signal whose exception is on its way
 
 
 class Terminated(BaseException):
     """SIGTERM as an exception: everything half-made is cleaned up, and no `except Exception` stops it."""
+
+
+STOPS = (KeyboardInterrupt, Terminated)
 
 
 def exit_code(number: int) -> int:
@@ -40,50 +48,117 @@ def last_wish(wish: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """Let a signal's exception wait for the end of the body, which must be short: for steps that belong together."""
+    global _is_waiting, _waiting_number
+    _is_waiting = True
+    try:
+        yield
+    finally:
+        _is_waiting = False
+        number, _waiting_number = _waiting_number, None
+        if number is not None:
+            _raise_or_wait(number)
+
+
+def raise_if_stopping() -> None:
+    """Raise a signal's exception again, where what has been caught may be what some library made of it."""
+    if _raised_number is not None:
+        raise _exception_of(_raised_number)
+
+
+def _raise_or_wait(number: int) -> None:
+    global _waiting_number, _raised_number
+    if not _is_waiting:
+        _raised_number = number
+        raise _exception_of(number)
+    _waiting_number = number
+
+
+def _exception_of(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated()
+
+
+class _Stopping:
+    """What becomes of the first signal while a body runs."""
+
+    def __init__(self):
+        self.is_over = threading.Event()  # the body is: its outcome stands
+        self.is_lost = False
+        self._is_stopping = False
+        self._earlier_hook = sys.unraisablehook
+
+    def handle(self, number, _frame):
+        if self._is_stopping and not self.is_lost:
+            return
+        self._is_stopping, self.is_lost = True, False
+        if not self.is_over.is_set():
+            _raise_or_wait(number)
+
+    def notice_lost(self, unraisable):
+        """Python's hook for an exception where none can leave, as in the `__del__` of an object."""
+        if isinstance(unraisable.exc_value, STOPS):
+            self.is_lost = True
+        else:
+            self._earlier_hook(unraisable)
+
+    @contextlib.contextmanager
+    def installed(self, wakeup_descriptor):
+        """Hear signals, and hear of lost exceptions."""
+        sys.unraisablehook = self.notice_lost
+        earlier_descriptor = signal.set_wakeup_fd(wakeup_descriptor, warn_on_full_buffer=False)
+        earlier = {number: signal.signal(number, self.handle) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            self.is_over.set()
+            signal.set_wakeup_fd(earlier_descriptor)
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+            sys.unraisablehook = self._earlier_hook
+
+
+@contextlib.contextmanager
 def signals_as_exceptions() -> Iterator[None]:
     """Turn the first SIGTERM into `Terminated` and the first SIGINT into KeyboardInterrupt; later ones are ignored.
 
     Python runs a handler only between two of its own instructions, so a long call of compiled code would hold it up,
-    and an exception may be lost in code that nobody can raise from. A second thread therefore ends the process when
-    the grace is over. Outside the main thread nothing is done.
+    and an exception may be lost in code that nobody can raise from, or become another one in code that tidies up. A
+    second thread therefore sends the signal again where it was lost, and ends the process when the grace is over; what
+    became another exception is raised at the end of the body. Outside the main thread nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    is_stopping = threading.Event()
-
-    def stop(number, _frame):
-        if is_stopping.is_set():
-            return
-        is_stopping.set()
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-
+    global _raised_number
+    _raised_number = None
+    stopping = _Stopping()
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
-    is_over = threading.Event()
-    watcher = threading.Thread(target=_end_when_overdue, args=(read_end, is_over), daemon=True, name="stopping")
-    earlier = {number: signal.signal(number, stop) for number in SIGNALS}
-    earlier_descriptor = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(read_end, stopping), daemon=True, name="stopping")
     watcher.start()
     try:
-        yield
+        with stopping.installed(write_end):
+            yield
     finally:
-        is_over.set()
-        signal.set_wakeup_fd(earlier_descriptor)
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
         os.write(write_end, b"\0")
         watcher.join()
         os.close(read_end)
         os.close(write_end)
+    raise_if_stopping()
 
 
-def _end_when_overdue(read_end: int, is_over: threading.Event) -> None:
+def _watch(read_end: int, stopping: _Stopping) -> None:
+    """Wait for a signal and see that it ends the process in time."""
     while (number := os.read(read_end, 1)[0]) not in SIGNALS:
-        if is_over.is_set():
+        if stopping.is_over.is_set():
             return
-    if is_over.wait(GRACE_SECONDS):
-        return
+    deadline = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < deadline:
+        if stopping.is_over.wait(SECONDS_BETWEEN_LOOKS):
+            return
+        if stopping.is_lost:
+            signal.pthread_kill(threading.main_thread().ident, number)
     for wish in tuple(_last_wishes):  # the main thread may still be leaving a context
         with contextlib.suppress(OSError):
             wish()

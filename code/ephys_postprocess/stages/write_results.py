@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess.errors import ResultError
-from ephys_postprocess.stopping import last_wish
+from ephys_postprocess.stopping import STOPS, last_wish, signals_wait
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +68,14 @@ class ResultFiles:
         """
         with self._locked(), last_wish(self._give_up):
             try:
+                try:
+                    self._finish_or_clean()
+                    yield self
+                finally:
+                    self._finish_or_clean()
+            except STOPS:  # raised once a run, and perhaps before the line above had begun
                 self._finish_or_clean()
-                yield self
-            finally:
-                self._finish_or_clean()
+                raise
 
     def publish(self) -> None:
         """Give the finished store and the staged files their names; an earlier result goes once they are in place."""
@@ -82,9 +86,10 @@ class ResultFiles:
             else:
                 sync(path)
         sync(self.staging)
-        self.staging.rename(self.ready)
-        sync(self.folder)
-        self._finish_publishing()
+        with signals_wait():
+            self.staging.rename(self.ready)
+            sync(self.folder)
+            self._finish_publishing()
 
     def write_placeholder(self, reason: str) -> None:
         """The contract's sign for 'nothing to see': a folder of the analyzer's name that SpikeInterface refuses."""
@@ -111,12 +116,13 @@ class ResultFiles:
         sync(self.folder)
 
     def _finish_or_clean(self):
-        if self.ready.is_dir():
-            self._finish_publishing()
-        if self.replaced.exists() and not self.analyzer.exists():
-            self.replaced.rename(self.analyzer)  # by a version that had no `ready`
-        for leftover in (self.staging, self.building, self.replaced):
-            remove(leftover)
+        with signals_wait():  # what tidies up in the standard library makes an OSError of another exception
+            if self.ready.is_dir():
+                self._finish_publishing()
+            if self.replaced.exists() and not self.analyzer.exists():
+                self.replaced.rename(self.analyzer)  # by a version that had no `ready`
+            for leftover in (self.staging, self.building, self.replaced):
+                remove(leftover)
 
     def _give_up(self):
         if not self.ready.is_dir():
@@ -126,18 +132,27 @@ class ResultFiles:
 
     @contextlib.contextmanager
     def _locked(self):
+        name, descriptor = str(self.lock), None
+        try:
+            with signals_wait():
+                descriptor = self._make_folder_and_lock()
+            yield
+        finally:
+            if descriptor is not None:
+                try:  # noqa: SIM105 - no Python function, inside which a signal's exception might come first
+                    os.unlink(name)  # noqa: PTH108 - the same
+                except FileNotFoundError:
+                    pass
+                os.close(descriptor)
+
+    def _make_folder_and_lock(self) -> int:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = self._open_lock()
+            return self._open_lock()
         except OSError as error:
             raise ResultError(
                 f"Cannot write results in {self.folder}: {error.strerror}. Make it writable, or choose --results."
             ) from error
-        try:
-            yield
-        finally:
-            self.lock.unlink(missing_ok=True)
-            os.close(descriptor)
 
     def _open_lock(self) -> int:
         while True:

@@ -1,5 +1,6 @@
 """What the fault tests share: the tiny input, an undisturbed result of it, and the tally for the README's table."""
 
+import collections
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from faults.scars import arrays_of
 CODE = Path(__file__).resolve().parents[2]
 NAME = "block0 probeA#1 (x.y)_recording1"
 OTHER_NAME = "block0_probeB_recording1"
+HAS_PASSED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -67,17 +69,28 @@ def undisturbed(capsule, tiny_data, tmp_path_factory):
     return results, arrays_of(results, NAME)
 
 
-@pytest.fixture(scope="session")
-def tally():
-    """tally(kind, number): count for the table in README.md, where `write_table.py` runs the suite."""
-    path = os.environ.get("FAULTS_TALLY")
+@pytest.fixture
+def tally(request):
+    """tally(kind, number): tried so many of a kind, for README.md's table; survived where the whole test passes."""
+    tried = collections.Counter()
 
     def add(kind, number=1):
-        if path:
-            with Path(path).open("a") as handle:
-                handle.write(json.dumps([kind, number]) + "\n")
+        tried[kind] += number
 
-    return add
+    yield add
+    path = os.environ.get("FAULTS_TALLY")
+    if path:
+        with Path(path).open("a") as handle:
+            for kind, number in tried.items():
+                handle.write(json.dumps([kind, number, number * request.node.stash.get(HAS_PASSED, False)]) + "\n")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.stash[HAS_PASSED] = report.passed
+    return report
 
 
 @pytest.fixture

@@ -70,26 +70,24 @@ def trap_npz(data, trap):
     "set_trap", [trap_property, trap_spikes, trap_binary_pickle, trap_provenance, trap_class, trap_npz]
 )
 def test_no_code_of_the_data_is_run(capsule, data, tmp_path, set_trap, tally):
+    tally("inputs on the command line")
     trap = tmp_path / "trap"
     set_trap(data, trap)
     code, said = capsule(data, tmp_path / "r", cwd=data, environment={"PYTHONPATH": ""})
     assert not trap.exists()
     assert code == 1, said
     assert "Traceback" not in said
-    tally("inputs tried on the command line")
-    tally("inputs on the command line without a traceback")
 
 
 @pytest.mark.parametrize("name", ["../../out", "/etc/x", "..", "a\nb"])
 def test_no_name_leads_out_of_the_results(capsule, data, tmp_path, name, tally):
+    tally("inputs on the command line")
     (data / "job_0.json").write_text(json.dumps({"recording_name": name}))
     code, said = capsule(data, tmp_path / "r" / "s")
     assert code == 2, said
     assert "cannot be a recording name" in said
     assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
-    tally("inputs tried on the command line")
-    tally("inputs on the command line without a traceback")
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +148,7 @@ def test_the_store_holds_no_pickle_and_keeps_the_ids(hostile_run):
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow) for kind in ODD_UNIT_IDS])
 def test_odd_unit_ids_all_the_way(capsule, tmp_path, kind, tally):
+    tally("inputs on the command line")
     data = tmp_path / "data"
     recording, truth = tiny((3.0,), num_channels=8, num_units=3, seed=4)
     rows = [(spike["sample_index"], spike["unit_index"], 0) for spike in truth.to_spike_vector()]
@@ -158,5 +157,3 @@ def test_odd_unit_ids_all_the_way(capsule, tmp_path, kind, tally):
     code, said = capsule(data, tmp_path / "r")
     assert code == 0, said
     assert "no report" not in said
-    tally("inputs tried on the command line")
-    tally("inputs on the command line without a traceback")

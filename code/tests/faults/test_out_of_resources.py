@@ -44,27 +44,25 @@ def assert_clear(code, said, *words):
 
 @needs_mounts
 def test_too_little_space_for_results_is_said_before_computing(capsule, tiny_data, tmp_path, tally):
+    tally("faults")
     with mounted(tmp_path / "small", "2m") as results:
         code, said = capsule(tiny_data, results, "--recording", NAME)
         assert_clear(code, said, rf"Not enough space in {results}", r"about \d+\.\d MB are needed, \d+\.\d MB are free")
         assert "quality_metrics " not in said
         assert hidden(results) == []
-    tally("faults")
-    tally("survived faults")
 
 
 @needs_mounts
 @pytest.mark.parametrize("size", ["1m", "2m", "3m"])
 def test_results_full_in_the_middle(capsule, tiny_data, tmp_path, size, tally):
     """The estimate is passed, and then something else takes the room."""
+    tally("faults")
     environment = {"PYTHONPATH": str(optimist(tmp_path))}
     with mounted(tmp_path / "small", size) as results:
         code, said = capsule(tiny_data, results, *BOTH, environment=environment)
         assert_clear(code, said, rf"No space left in {results} \(--results\)", r"About \d+\.\d MB are needed there")
         assert partial_results(results, NAME) == []
         assert hidden(results) == []
-    tally("faults")
-    tally("survived faults")
 
 
 def optimist(folder):
@@ -78,6 +76,7 @@ def optimist(folder):
 
 @needs_mounts
 def test_scratch_full(capsule, tiny_data, tmp_path, tally):
+    tally("faults", 2)
     with mounted(tmp_path / "small", "1m") as scratch:
         code, said = capsule(tiny_data, tmp_path / "r", "--recording", NAME, "--scratch", scratch)
         assert_clear(code, said, rf"Not enough space in {scratch}", "MB are needed")
@@ -88,23 +87,21 @@ def test_scratch_full(capsule, tiny_data, tmp_path, tally):
         assert_clear(code, said, rf"No space left in {scratch} \(--scratch\)")
         assert list(scratch.iterdir()) == []
     assert visible(tmp_path / "r") == []
-    tally("faults", 2)
-    tally("survived faults", 2)
 
 
 @needs_mounts
 def test_the_small_recording_is_done_where_the_large_one_does_not_fit(capsule, tiny_data, tmp_path, tally):
+    tally("faults")
     with mounted(tmp_path / "small", "3500k") as results:
         code, said = capsule(tiny_data, results, *BOTH, "--no-report")
         assert_clear(code, said, "Not enough space|No space left")
         assert partial_results(results, OTHER_NAME) == []
         assert (results / f"postprocessed_{OTHER_NAME}.zarr").is_dir(), said
-    tally("faults")
-    tally("survived faults")
 
 
 @needs_mounts
 def test_read_only_results_and_an_earlier_result_in_them(capsule, tiny_data, undisturbed, tmp_path, copy_of, tally):
+    tally("faults", 2)
     with mounted(tmp_path / "closed", "64m") as results:
         copy_of(undisturbed[0], results, dirs_exist_ok=True)
         subprocess.run(["mount", "-o", "remount,ro", results], check=True)
@@ -113,32 +110,29 @@ def test_read_only_results_and_an_earlier_result_in_them(capsule, tiny_data, und
         assert arrays_of(results, NAME) == undisturbed[1]
         code, said = capsule(tiny_data, results, "--recording", NAME, "--on-failure", "placeholder")
         assert "Traceback" not in said
-    tally("faults", 2)
-    tally("survived faults", 2)
 
 
 @needs_mounts
 def test_a_small_dev_shm(start_capsule, tiny_data, undisturbed, tmp_path, tally):
+    tally("faults")
     command = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"'
     run = start_capsule(tiny_data, tmp_path, "--recording", NAME, prefix=["unshare", "-m", "sh", "-c", command, "sh"])
     texts = run.communicate(timeout=120)
     assert run.returncode == 0, texts
     assert arrays_of(tmp_path, NAME) == undisturbed[1]
-    tally("faults")
-    tally("survived faults")
 
 
 @needs_mounts
 def test_a_full_compile_cache_costs_time_only(capsule, tiny_data, undisturbed, tmp_path, tally):
+    tally("faults")
     with mounted(tmp_path / "small", "200k") as cache:
         code, said = capsule(tiny_data, tmp_path, "--recording", NAME, environment={"NUMBA_CACHE_DIR": str(cache)})
     assert code == 0, said
     assert arrays_of(tmp_path, NAME) == undisturbed[1]
-    tally("faults")
-    tally("survived faults")
 
 
 def test_no_permission(capsule, tiny_data, tmp_path, tally):
+    tally("faults", 2)
     closed = tmp_path / "closed"
     closed.mkdir()
     closed.chmod(0o555)
@@ -150,16 +144,13 @@ def test_no_permission(capsule, tiny_data, tmp_path, tally):
         code, said = capsule(tiny_data, results, "--recording", NAME, prefix=prefix)
         assert_clear(code, said, f"Cannot write results in {results}: Permission denied. Make it writable")
     closed.chmod(0o755)
-    tally("faults", 2)
-    tally("survived faults", 2)
 
 
 def test_results_that_are_a_file(capsule, tiny_data, tmp_path, tally):
+    tally("faults")
     (tmp_path / "r").write_text("x")
     code, said = capsule(tiny_data, tmp_path / "r", "--recording", NAME)
     assert_clear(code, said, "Cannot write results in")
-    tally("faults")
-    tally("survived faults")
 
 
 def limited(kind, value):
@@ -167,22 +158,21 @@ def limited(kind, value):
 
 
 def test_256_handles(capsule, tiny_data, undisturbed, tmp_path, tally):
+    tally("faults")
     code, said = capsule(tiny_data, tmp_path, "--recording", NAME, **limited(resource.RLIMIT_NOFILE, 256))
     assert code == 0, said
     assert arrays_of(tmp_path, NAME) == undisturbed[1]
-    tally("faults")
-    tally("survived faults")
 
 
 def test_a_limit_on_file_sizes(capsule, tiny_data, tmp_path, tally):
+    tally("faults")
     code, said = capsule(tiny_data, tmp_path, "--recording", NAME, **limited(resource.RLIMIT_FSIZE, 100_000))
     assert_clear(code, said, "File too large")
     assert visible(tmp_path) == hidden(tmp_path) == []
-    tally("faults")
-    tally("survived faults")
 
 
 def test_too_little_memory_for_the_chunk(capsule, tiny_data, undisturbed, tmp_path, tally):
+    tally("faults")
     code, said = capsule(
         *(tiny_data, tmp_path, "--recording", NAME),
         # numpy comes in early there, so the number of BLAS threads must be known even earlier
@@ -191,8 +181,6 @@ def test_too_little_memory_for_the_chunk(capsule, tiny_data, undisturbed, tmp_pa
     assert code == 0, said
     assert "Too little memory for chunks of 1 s: traces are read 0.05 s at a time" in said
     assert arrays_of(tmp_path, NAME) == undisturbed[1]
-    tally("faults")
-    tally("survived faults")
 
 
 def poor(folder):
@@ -205,14 +193,13 @@ def poor(folder):
 
 
 def test_a_reader_that_goes_away_costs_no_result(start_capsule, tiny_data, tmp_path, undisturbed, tally):
+    tally("faults")
     run = start_capsule(tiny_data, tmp_path, "--recording", NAME)
     run.stdout.close()
     said = run.stderr.read()
     assert run.wait(timeout=120) == 0, said
     assert "Traceback" not in said
     assert arrays_of(tmp_path, NAME) == undisturbed[1]
-    tally("faults")
-    tally("survived faults")
 
 
 @pytest.mark.parametrize("asked", [1, 100, 30_000])

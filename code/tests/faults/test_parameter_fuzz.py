@@ -73,7 +73,8 @@ def what_is_said_of(argv):
     return None
 
 
-def attempt(text):
+def attempt(text, tally):
+    tally("parameters and arguments")
     said = what_is_said_of(["--params-str", text])
     assert said is None or (said.strip() and "Traceback" not in said)
 
@@ -83,26 +84,22 @@ FUZZ = settings(
 )
 
 
-def test_counted(tally):
-    tally("parameters and arguments tried", 4 * NUM_EXAMPLES)
-
-
 @FUZZ
 @given(st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=8)), VALUES, max_size=5))
-def test_any_document(document):
-    attempt(json.dumps(document))
+def test_any_document(tally, document):
+    attempt(json.dumps(document), tally)
 
 
 @FUZZ
 @given(spoiled_defaults())
-def test_defaults_with_one_thing_spoiled(document):
-    attempt(json.dumps(document))
+def test_defaults_with_one_thing_spoiled(tally, document):
+    attempt(json.dumps(document), tally)
 
 
 @FUZZ
 @given(st.one_of(st.text(max_size=60), VALUES.map(json.dumps), st.text(max_size=10).map("{".__add__)))
-def test_any_text(text):
-    attempt(text)
+def test_any_text(tally, text):
+    attempt(text, tally)
 
 
 @FUZZ
@@ -115,7 +112,8 @@ def test_any_text(text):
         max_size=5,
     )
 )
-def test_any_arguments(argv):
+def test_any_arguments(tally, argv):
+    tally("parameters and arguments")
     said = what_is_said_of(argv)
     assert said is None or said.strip()
 
@@ -135,7 +133,8 @@ def test_any_arguments(argv):
     ],
     ids=range(9),
 )
-def test_on_the_command_line(text, capsys):
+def test_on_the_command_line(text, capsys, tally):
+    tally("parameters and arguments")
     assert cli.main(["--params-str", text, "--data", "/nonexistent", "--recording", "x"]) == 2
     said = capsys.readouterr().err
     assert said.strip()
@@ -143,7 +142,8 @@ def test_on_the_command_line(text, capsys):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"\x00", '{"ü": 1}'.encode("latin1"), b"\xef\xbb\xbf{}x"])
-def test_files_that_are_no_text(content, tmp_path, capsys):
+def test_files_that_are_no_text(content, tmp_path, capsys, tally):
+    tally("parameters and arguments")
     path = tmp_path / "params.json"
     path.write_bytes(content)
     assert cli.main(["--params-file", str(path), "--data", "/nonexistent"]) == 2
