@@ -5,12 +5,11 @@
     python benchmarks/long_run.py --minutes 5 10 --channels 384
 
 Each length is a whole `run` on the same input, grown in place. Prints a Markdown table and what each further minute
-costs. Memory twice: the highest of ten looks a second at the whole process tree, and the operating system's own peak of
-resident memory, which counts the pages of the mapped raw file, too.
+costs. Memory is the highest of ten looks a second at the process tree: all of it, and without pages of mapped files,
+which the system takes back when it needs them (the raw file's are the more, the farther apart the sampled spikes lie).
 """
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -47,15 +46,14 @@ class Row:
     num_spikes: int
     cost: Cost
     processor_s: float  # of all cores, so that what else the machine does matters little
-    peak_resident_mb: float
 
     def __str__(self):
         seconds = f"{self.cost.seconds:.1f} | {self.processor_s:.1f} | {self.processor_s / self.num_minutes:.2f}"
-        memory = f"{self.cost.peak_memory_mb:.0f} | {self.peak_resident_mb:.0f}"
+        memory = f"{self.cost.peak_memory_mb:.0f} | {self.cost.peak_anonymous_mb:.0f}"
         return f"| {self.num_minutes} | {self.num_spikes:,} | {seconds} | {memory} |"
 
 
-HEADER = """| minutes | spikes | s | processor s | processor s a minute | peak of the tree, MB | peak resident, MB |
+HEADER = """| minutes | spikes | s | processor s | processor s a minute | peak, MB | without files, MB |
 |---|---|---|---|---|---|---|"""
 
 
@@ -135,18 +133,16 @@ def save_spikes(data: Path, minute: Minute, num_minutes: int, stride: int = 1) -
     return samples[::stride].size
 
 
-def run_once(data: Path) -> tuple[Cost, float, float]:
-    """(cost, processor seconds, MB of peak resident memory) of the whole command; its results go."""
+def run_once(data: Path) -> tuple[Cost, float]:
+    """(cost, processor seconds) of the whole command; its results go."""
     results, log = data.parent / "results", data.parent / "run.log"
     command = [CODE / "run", "--data", data, "--results", results, "--n-jobs", "2"]
     before_s = processor_seconds()
     cost = run_command([*map(str, command)], {**os.environ, "CAPSULE_PYTHON": sys.executable}, log)
     if cost.exit_code:
         raise SystemExit(log.read_text())
-    record = json.loads((results / f"data_process_postprocessing_{NAME}.json").read_text())
-    peak_mb = max(stage["peak_memory_mb"] for stage in record["output_parameters"]["stages"])
     shutil.rmtree(results)
-    return cost, processor_seconds() - before_s, peak_mb
+    return cost, processor_seconds() - before_s
 
 
 def processor_seconds() -> float:
@@ -161,11 +157,11 @@ def print_growth(first: Row, last: Row) -> None:
     if not minutes:
         return
     processor_s = (last.processor_s - first.processor_s) / minutes
-    megabytes = last.peak_resident_mb - first.peak_resident_mb
+    megabytes = last.cost.peak_anonymous_mb - first.cost.peak_anonymous_mb
     spikes = last.num_spikes - first.num_spikes
     a_spike = f": {megabytes * 2**20 / spikes:.0f} bytes a spike" if spikes > first.num_spikes / 2 else ""
     print(f"\nFrom {first.num_minutes} to {last.num_minutes} minutes, each further minute costs")
-    print(f"{processor_s:.2f} s of one processor and {megabytes / minutes:.1f} MB resident{a_spike}.")
+    print(f"{processor_s:.2f} s of one processor and {megabytes / minutes:.1f} MB without files{a_spike}.")
 
 
 if __name__ == "__main__":

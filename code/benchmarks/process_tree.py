@@ -18,6 +18,7 @@ class Cost:
     seconds: float
     peak_memory_mb: float  # largest sum over the tree of proportional set sizes: shared pages count once
     exit_code: int
+    peak_anonymous_mb: float = 0.0  # of that, what is not the content of a file; its own largest sum
 
 
 def run_command(command: list[str], environment: dict[str, str] | None = None, log: Path | None = None) -> Cost:
@@ -32,7 +33,7 @@ def run_command(command: list[str], environment: dict[str, str] | None = None, l
         watcher.stop()
     if exit_code != 0:
         print(f"exit code {exit_code}: {' '.join(command)} (output in {log})", file=sys.stderr)
-    return Cost(seconds, watcher.peak_kb / 1024, exit_code)
+    return Cost(seconds, watcher.peak_kb / 1024, exit_code, watcher.peak_anonymous_kb / 1024)
 
 
 class _Watcher(threading.Thread):
@@ -40,11 +41,14 @@ class _Watcher(threading.Thread):
         super().__init__(daemon=True)
         self.root_pid = root_pid
         self.peak_kb = 0
+        self.peak_anonymous_kb = 0
         self._stopped = threading.Event()
 
     def run(self):
         while not self._stopped.wait(SAMPLING_INTERVAL_S):
-            self.peak_kb = max(self.peak_kb, sum(_memory_kb(pid) for pid in _tree(self.root_pid)))
+            looks = [_memory_kb(pid) for pid in _tree(self.root_pid)]
+            self.peak_kb = max(self.peak_kb, sum(look["Pss"] for look in looks))
+            self.peak_anonymous_kb = max(self.peak_anonymous_kb, sum(look["Pss_Anon"] for look in looks))
 
     def stop(self):
         self._stopped.set()
@@ -62,9 +66,14 @@ def _tree(root_pid: int) -> list[int]:
     return pids
 
 
-def _memory_kb(pid: int) -> int:
+def _memory_kb(pid: int) -> dict[str, int]:
+    found = {"Pss": 0, "Pss_Anon": 0}
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0  # ended between two looks
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        return found  # ended between two looks
+    for line in lines[1:]:
+        name, value, *_ = line.split()
+        if name[:-1] in found:
+            found[name[:-1]] = int(value)
+    return found
