@@ -1,5 +1,6 @@
 """Spike locations, the obvious way."""
 
+import numba
 import numpy as np
 
 
@@ -22,7 +23,9 @@ def locate_on_grid(products, groups, grid, quantile):
     found = np.zeros((groups.size, 3))
     for spike, group in enumerate(groups):
         channels, positions, weights = group_arrays(grid, group)
-        similarities = np.einsum("c,clp->lp", products[spike, : channels.size], weights, dtype=np.float32)
+        similarities = np.zeros(weights.shape[1:], dtype=np.float32)
+        for product, of_channel in zip(products[spike, : channels.size], weights, strict=True):
+            similarities = rounded_sum(similarities, product, of_channel)
         is_kept = similarities >= 0
         if is_kept.any():
             is_kept &= similarities >= np.percentile(similarities[is_kept], 100 * quantile)
@@ -31,6 +34,13 @@ def locate_on_grid(products, groups, grid, quantile):
             found[spike, :2] = best.sum(axis=0) @ positions / best.sum()
             found[spike, 2] = best.sum(axis=1) @ grid.z_factors / best.sum()
     return found
+
+
+def rounded_sum(sums, product, weights):
+    """float32 sums + product * weights, rounded once as BLAS and compiled kernels do; twice where nothing compiles."""
+    if numba.config.DISABLE_JIT:
+        return sums + product * weights
+    return (sums + product.astype(np.float64) * weights).astype(np.float32)  # exact but for the last step
 
 
 def group_arrays(grid, group):
