@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from end_to_end.make_inputs import save, tiny
+from faults.broken_inputs import make_good
 from faults.scars import arrays_of
 
 CODE = Path(__file__).resolve().parents[2]
@@ -27,6 +28,19 @@ def tiny_data(tmp_path_factory):
     recording, sorting = tiny((3.0,), num_channels=8, num_units=3, seed=4)
     save(data, OTHER_NAME, recording, sorting)
     return data
+
+
+@pytest.fixture(scope="session")
+def good_data(tmp_path_factory):
+    """data/ with nothing wrong, for tests to break a copy of."""
+    data = tmp_path_factory.mktemp("good") / "data"
+    make_good(data)
+    return data
+
+
+@pytest.fixture
+def data(good_data, tmp_path):
+    return shutil.copytree(good_data, tmp_path / "data")
 
 
 @pytest.fixture(scope="session")

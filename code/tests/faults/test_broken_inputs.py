@@ -1,25 +1,12 @@
 """Every broken input of the corpus: the expected outcome with the expected message, and never a traceback."""
 
 import re
-import shutil
 
 import pytest
 from faults.attempts import attempt
-from faults.broken_inputs import CASES, make_good
+from faults.broken_inputs import CASES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    data = tmp_path_factory.mktemp("good") / "data"
-    make_good(data)
-    return data
-
-
-@pytest.fixture
-def data(good, tmp_path):
-    return shutil.copytree(good, tmp_path / "data")
 
 
 def test_the_good_folder_is_accepted_silently(data):

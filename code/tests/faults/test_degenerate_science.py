@@ -87,24 +87,25 @@ def units_without_spikes():
     return recording, sorting_of([], ["a", "b", "c"])
 
 
+def with_traces(recording, traces):
+    """The same probe and channels with other traces."""
+    other = si.NumpyRecording([traces], recording.sampling_frequency, channel_ids=recording.channel_ids)
+    other.set_probe(recording.get_probe())
+    other.set_channel_gains(0.195)
+    other.set_channel_offsets(0.0)
+    return other
+
+
 def all_traces_zero():
     recording, truth = tiny()
-    zeros = si.NumpyRecording([np.zeros((recording.get_num_samples(), 12), "int16")], recording.sampling_frequency)
-    zeros.set_probe(recording.get_probe())
-    zeros.set_channel_gains(0.195)
-    zeros.set_channel_offsets(0.0)
-    return zeros, si.NumpySorting.from_sorting(truth)
+    return with_traces(recording, np.zeros_like(recording.get_traces())), si.NumpySorting.from_sorting(truth)
 
 
 def one_channel_zero():
     recording, truth = tiny()
     traces = recording.get_traces().copy()
     traces[:, 3] = 0
-    zero = si.NumpyRecording([traces], recording.sampling_frequency, channel_ids=recording.channel_ids)
-    zero.set_probe(recording.get_probe())
-    zero.set_channel_gains(0.195)
-    zero.set_channel_offsets(0.0)
-    return zero, si.NumpySorting.from_sorting(truth)
+    return with_traces(recording, traces), si.NumpySorting.from_sorting(truth)
 
 
 def nan_far_from_where_the_survey_looks():

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 from end_to_end.make_inputs import sorting_of, tiny
-from faults.broken_inputs import NAME, ODD_UNIT_IDS, make_good, preprocessed, save_property, spikesorted, write_lazy
+from faults.broken_inputs import NAME, ODD_UNIT_IDS, preprocessed, save_property, spikesorted, write_lazy
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -22,18 +22,6 @@ class Trap:
 
     def __reduce__(self):
         return (open, (str(self.path), "w"))
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    data = tmp_path_factory.mktemp("good") / "data"
-    make_good(data)
-    return data
-
-
-@pytest.fixture
-def data(good, tmp_path):
-    return shutil.copytree(good, tmp_path / "data")
 
 
 def trap_property(data, trap):
