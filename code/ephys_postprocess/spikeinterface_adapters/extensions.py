@@ -213,8 +213,9 @@ def _isi_histograms(work: Workspace, extension) -> dict:
 def _principal_components(work: Workspace, extension) -> dict:
     params = extension.params
     source = work.open_waveforms_again()
+    gain_uV = source.common_gain
     result = principal_components(
-        source.gather_unit,
+        source.gather_unit if gain_uV is None else source.counts_of_unit,
         source.selection.trains.unit_indices,
         work.sparsity,
         source.selection.num_samples,
@@ -222,6 +223,7 @@ def _principal_components(work: Workspace, extension) -> dict:
         params["mode"],
         params["whiten"],
         work.num_threads,
+        gain_uV,
     )
     work.note_units("principal components: too few spikes for the fit", result.few_spikes_units)
     work.note_units("principal components: zeros on a channel that no unit could fit", result.unprojected_units)

@@ -9,6 +9,8 @@ from ephys_postprocess.stages.waveforms import WaveformSelection
 class StoredWaveforms:
     """The array of a `waveforms` extension, in memory, memory-mapped or zarr; read a few rows at a time."""
 
+    common_gain = None  # stored in µV
+
     def __init__(self, array, selection: WaveformSelection):
         self.selection = selection
         self._array = array

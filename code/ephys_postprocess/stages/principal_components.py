@@ -1,18 +1,19 @@
 """Principal components of the sampled waveforms: incremental fit unit by unit, projection, models as plain arrays."""
 
-import contextlib
 import functools
-import queue
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels.principal_components import spikes_by_channel
+from ephys_postprocess.kernels.count_products import counts_by_channel
+from ephys_postprocess.kernels.principal_components import project_counts, spikes_by_channel
 from ephys_postprocess.records import Sparsity
-from ephys_postprocess.stages.incremental_pca import IncrementalFits, Scratch
-from ephys_postprocess.stages.unit_rounds import UnitRounds, rows_in_block, waves_of_updates
+from ephys_postprocess.stages.incremental_pca import IncrementalFits
+from ephys_postprocess.stages.scratch import Scratches
+from ephys_postprocess.stages.snippet_blocks import padded_shape
+from ephys_postprocess.stages.unit_rounds import UnitRounds, rows_in_block
 from ephys_postprocess.threads import map_in_threads
 
 MODES = ("by_channel_local", "by_channel_global", "concatenated")
@@ -91,14 +92,16 @@ def principal_components(
     mode: str = "by_channel_local",
     whiten: bool = True,
     num_threads: int = 1,
+    gain_uV: float | None = None,
 ) -> PrincipalComponents:
     """Fit the models on the sampled waveforms and project the same waveforms.
 
     Parameters
     ----------
     waveforms_of_unit : callable
-        unit_index -> float32 (num_snippets, num_samples, at least the unit's channels) in µV, snippets in the order of
-        `unit_indices`, channels ascending and packed left. Called from several threads, twice a unit.
+        unit_index -> float32 (num_snippets, num_samples, at least the unit's channels) in µV, or int16 counts of
+        `gain_uV` each; snippets in the order of `unit_indices`, channels ascending and packed left. Called from several
+        threads, twice a unit.
     unit_indices : int64 (num_random_spikes,)
         The unit of each sampled spike.
     sparsity : Sparsity
@@ -109,6 +112,8 @@ def principal_components(
         As SpikeInterface's `principal_components`.
     num_threads : int
         Changes no byte of the result.
+    gain_uV : float, optional
+        µV a count, for waveforms that are counts: faster, and second moments are exact.
 
     Raises
     ------
@@ -119,9 +124,13 @@ def principal_components(
     ----------
     `ComputePrincipalComponents` of SpikeInterface 0.105.3 with scikit-learn's `IncrementalPCA`.
     """
+    if mode == "concatenated" and gain_uV is not None:
+        waveforms_of_unit, gain_uV = _in_microvolts(waveforms_of_unit, gain_uV), None
     spike_counts = np.bincount(unit_indices, minlength=sparsity.mask.shape[0])
-    models = fit_models(waveforms_of_unit, spike_counts, sparsity, num_samples, n_components, mode, whiten, num_threads)
-    projection = project_waveforms(waveforms_of_unit, unit_indices, sparsity, models, num_threads)
+    models = fit_models(
+        waveforms_of_unit, spike_counts, sparsity, num_samples, n_components, mode, whiten, num_threads, gain_uV
+    )
+    projection = project_waveforms(waveforms_of_unit, unit_indices, sparsity, models, num_threads, gain_uV)
     unfitted = ~models.is_fitted
     lacking = (sparsity.mask & unfitted).any(axis=1)  # one model in all: broadcast over channels
     rows_of_unit = rows_in_block(spike_counts, sparsity, mode)
@@ -142,6 +151,7 @@ def fit_models(
     mode: str,
     whiten: bool,
     num_threads: int,
+    gain_uV: float | None = None,
 ) -> PrincipalComponentModels:
     """Show every model its units in unit order; models are independent and spread over threads.
 
@@ -151,22 +161,19 @@ def fit_models(
     num_features = _check_parameters(sparsity, num_samples, n_components, mode)
     num_models = sparsity.mask.shape[1] if mode == "by_channel_local" else 1
     fits = IncrementalFits(num_models, n_components, num_features)
-    rounds = UnitRounds(waveforms_of_unit, spike_counts, sparsity, num_samples, n_components, mode)
-    scratches = _Scratches(num_threads)
+    rounds = UnitRounds(waveforms_of_unit, spike_counts, sparsity, num_samples, n_components, mode, gain_uV)
+    scratches = Scratches(num_threads)
 
-    def update(group):
+    def update(piece):
         with scratches.borrowed() as scratch:
-            fits.update(np.array([model for model, _ in group]), [block for _, block in group], scratch)
+            for model, block in piece:
+                fits.update(model, block, scratch)
 
     gathered = map_in_threads(_call, rounds.gathers(0), num_threads)
     for turn in range(rounds.num_rounds):
-        waves = waves_of_updates(rounds.models_of_units(turn), gathered)
-        # gathers first: they are the longest pieces, and the next round waits for them
-        gathers = rounds.gathers(turn + 1)
-        first, *others = [[functools.partial(update, group) for group in wave] for wave in waves]
-        gathered = map_in_threads(_call, gathers + first, num_threads)[: len(gathers)]
-        for updates in others:
-            map_in_threads(_call, updates, num_threads)
+        updates = [functools.partial(update, piece) for piece in rounds.updates(turn, gathered)]
+        gathers = rounds.gathers(turn + 1)  # the next round waits for them, so they come first
+        gathered = map_in_threads(_call, gathers + updates, num_threads)[: len(gathers)]
     return _collect(fits, mode, whiten)
 
 
@@ -174,21 +181,8 @@ def _call(piece):
     return piece()
 
 
-class _Scratches:
-    """One a thread; they outlive the threads, which are new in every call of `map_in_threads`."""
-
-    def __init__(self, num_threads):
-        self._free = queue.SimpleQueue()
-        for _ in range(num_threads):
-            self._free.put(Scratch())
-
-    @contextlib.contextmanager
-    def borrowed(self):
-        scratch = self._free.get()
-        try:
-            yield scratch
-        finally:
-            self._free.put(scratch)
+def _in_microvolts(counts_of_unit, gain_uV):
+    return lambda unit_index: counts_of_unit(unit_index) * np.float32(gain_uV)
 
 
 def _check_parameters(sparsity, num_samples, n_components, mode):
@@ -230,6 +224,7 @@ def project_waveforms(
     sparsity: Sparsity,
     models: PrincipalComponentModels,
     num_threads: int,
+    gain_uV: float | None = None,
 ) -> np.ndarray:
     """Projections of the sampled spikes on fitted models; parameters as in `principal_components`.
 
@@ -244,22 +239,38 @@ def project_waveforms(
     projection = np.zeros(shape, dtype=np.float32)
     order = np.argsort(unit_indices, kind="stable")
     edges = np.searchsorted(unit_indices[order], np.arange(sparsity.mask.shape[0] + 1))
-    scratches = _Scratches(num_threads)
+    scratches = Scratches(num_threads)
 
     def project(unit_index):
         rows = order[edges[unit_index] : edges[unit_index + 1]]
         waveforms = waveforms_of_unit(unit_index)
-        num_channels = sparsity.num_channels_of_unit[unit_index]
         if is_concatenated:
-            flat = waveforms[:, :, :num_channels].reshape(rows.size, -1)
+            flat = waveforms[:, :, : sparsity.mask.shape[1]].reshape(rows.size, -1)
             projection[rows] = flat.astype(np.float64) @ weights[0] - offsets[0]
             return
-        chosen = models.model_of_channel(np.flatnonzero(sparsity.mask[unit_index]))
+        own = models.model_of_channel(np.flatnonzero(sparsity.mask[unit_index]))
         with scratches.borrowed() as scratch:
-            blocks = scratch.array("blocks", (num_channels, rows.size, waveforms.shape[1]))
-            spikes_by_channel(waveforms, blocks)
-            own = np.matmul(blocks, weights[chosen]) - offsets[chosen][:, None, :]
-        projection[rows, :, :num_channels] = own.transpose(1, 2, 0)
+            if gain_uV is None:
+                projected = _project_floats(waveforms, weights[own], offsets[own], scratch)
+            else:
+                projected = _project_counts(waveforms, weights[own], offsets[own], gain_uV, scratch)
+            projection[rows, :, : own.size] = projected
 
     map_in_threads(project, np.flatnonzero(np.diff(edges)).tolist(), num_threads)
     return projection
+
+
+def _project_floats(waveforms, weights, offsets, scratch):
+    blocks = scratch.array("blocks", (len(weights), *waveforms.shape[:2]))
+    spikes_by_channel(waveforms, blocks)
+    return (np.matmul(blocks, weights) - offsets[:, None, :]).transpose(1, 2, 0)
+
+
+def _project_counts(waveforms, weights, offsets, gain_uV, scratch):
+    counts = scratch.array("counts", padded_shape(len(weights), *waveforms.shape[:2]), np.int16)
+    counts_by_channel(waveforms, counts)
+    padded = np.zeros((*offsets.shape, counts.shape[1]))
+    padded[:, :, : weights.shape[1]] = weights.transpose(0, 2, 1)
+    projected = np.empty((len(waveforms), *offsets.shape[::-1]), dtype=np.float32)
+    project_counts(counts, padded, offsets, gain_uV, projected)
+    return projected

@@ -168,6 +168,14 @@ class WaveformSource:
         width = int(self.selection.sparsity.num_channels_of_unit[unit_index])
         return self.gather(self.selection.trains.rows_of_unit(unit_index), width)
 
+    def counts_of_unit(self, unit_index: int) -> np.ndarray:
+        """int16 or float32 (n, num_samples, width): `gather_unit` before scaling, as wide as the widest unit."""
+        rows = self.selection.trains.rows_of_unit(unit_index)
+        if self.num_bytes == 0 or rows.size == 0:
+            return np.zeros((rows.size, *self._shape[1:]), dtype=self._dtype)
+        first = int(self.selection.position_by_unit[rows[0]])
+        return self._windows()[first : first + rows.size]
+
     def _windows(self):
         mapped = mmap.mmap(self._file.fileno(), self.num_bytes, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, dtype=self._dtype).reshape(self._shape)

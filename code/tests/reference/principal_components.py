@@ -18,12 +18,6 @@ def signed_rows(directions):
     return turned
 
 
-def leading_eigenpairs(matrices, num_pairs, starts):
-    values, vectors = np.linalg.eigh(matrices)
-    width = starts.shape[2]
-    return values[:, ::-1][:, :num_pairs], vectors[:, :, ::-1][:, :, :width]
-
-
 def fit_models(blocks, num_components):
     """The incremental fit of one model on float64 blocks: a dictionary named as scikit-learn's attributes."""
     model = {"n_samples_seen": 0}
@@ -58,3 +52,20 @@ def _show(model, block, num_components):
 def project_waveforms(snippets, model, whiten):
     projections = (snippets.astype(np.float64) - model["mean"]) @ model["components"].T
     return projections / np.sqrt(model["explained_variance"]) if whiten else projections
+
+
+def absorb_block(
+    num_seen, num_rows, block_mean, eigenvalues, directions, squares, mean, var, singular_values, components
+):
+    kept = ((singular_values[:, None] * components) ** 2).sum(axis=0)
+    var[:] = np.maximum(num_seen * var + squares - kept, 0.0) / (num_seen + num_rows)
+    mean[:] = (num_seen * mean + num_rows * block_mean) / (num_seen + num_rows)
+    singular_values[:] = np.sqrt(eigenvalues)
+    components[:] = signed_rows(directions[None])[0]
+
+
+def project_counts(counts, weights, offsets, gain, projections):
+    for spike in range(projections.shape[0]):
+        for channel in range(projections.shape[2]):
+            snippet = gain * counts[channel, :, spike].astype(np.float64)
+            projections[spike, :, channel] = weights[channel] @ snippet - offsets[channel]

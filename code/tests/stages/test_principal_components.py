@@ -12,7 +12,9 @@ from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages import principal_components as stage
 from ephys_postprocess.stages import unit_rounds
 from ephys_postprocess.stages.all_spike_projections import AllSpikeProjections
-from ephys_postprocess.stages.incremental_pca import IncrementalFits, Scratch
+from ephys_postprocess.stages.incremental_pca import IncrementalFits
+from ephys_postprocess.stages.scratch import Scratch
+from ephys_postprocess.stages.snippet_blocks import FloatBlock, blocks_of_unit, padded_shape
 from ephys_postprocess.stages.trace_pass import run_trace_pass
 
 FEW_EXAMPLES = settings(max_examples=20, deadline=None)
@@ -43,6 +45,10 @@ def make_units(seed, counts, num_samples, num_channels, share):
     sparsity = Sparsity(mask)
     waveforms = [snippets_like(rng, count, num_samples, sparsity.max_num_channels) for count in counts]
     return waveforms, rng.permutation(np.repeat(np.arange(len(counts)), counts)), sparsity
+
+
+def counts_like(waveforms, gain_uV):
+    return [np.round(snippets / gain_uV).astype(np.int16) for snippets in waveforms]
 
 
 def naive(waveforms, unit_indices, sparsity, n_components, mode, whiten):
@@ -115,13 +121,61 @@ def test_principal_components_equal_the_naive_ones(mode, counts, num_samples, n_
     np.testing.assert_allclose(ours.projection, projection, rtol=1e-5, atol=2e-5 * np.abs(projection).max(initial=1))
 
 
+@FEW_EXAMPLES
+@given(
+    st.sampled_from(stage.MODES),
+    st.lists(st.integers(0, 70), min_size=1, max_size=4),
+    st.sampled_from([11, 110]),
+    st.sampled_from([0.01, 2.5]),
+    st.integers(0, 2**32 - 1),
+)
+def test_counts_have_the_components_of_their_microvolts(mode, counts, num_samples, gain_uV, seed):
+    counts = [5 if count == 4 else count for count in counts]
+    waveforms, unit_indices, sparsity = make_units(seed, counts, num_samples, 3, 1.0 if mode == "concatenated" else 0.6)
+    of_counts = counts_like(waveforms, gain_uV)
+    in_microvolts = [snippets * np.float32(gain_uV) for snippets in of_counts]
+    options = unit_indices, sparsity, num_samples, 4, mode
+    ours = stage.principal_components(of_counts.__getitem__, *options, gain_uV=gain_uV)
+    naive_models, projection = naive(in_microvolts, *options[:2], 4, mode, True)
+    check_models(ours.models, naive_models)
+    # float32 beside float64, and 1e-5 of the model
+    np.testing.assert_allclose(ours.projection, projection, rtol=1e-5, atol=2e-5 * np.abs(projection).max(initial=1))
+
+
+@pytest.mark.parametrize("mode", stage.MODES[:2])
+def test_blocks_of_counts_are_those_of_floats(mode):
+    snippets = np.arange(5 * 6 * 3).reshape(5, 6, 3)
+    counts, room = snippets.astype(np.int16), np.empty(np.prod(padded_shape(2, 5, 6)), dtype=np.int16)
+    of_counts = blocks_of_unit(counts, room, 2, mode, 0.5)
+    in_microvolts = (0.5 * snippets).astype(np.float32)
+    of_floats = blocks_of_unit(in_microvolts, np.empty(60, dtype=np.float32), 2, mode, None)
+    assert len(of_counts) == len(of_floats) == (2 if mode == "by_channel_local" else 1)
+    for own, expected in zip(of_counts, of_floats, strict=True):
+        assert own.num_rows == expected.num_rows
+        np.testing.assert_array_equal(own.rows(), expected.rows())
+        (moments, mean), (expected_moments, expected_mean) = (b.centered_moments(Scratch()) for b in (own, expected))
+        np.testing.assert_allclose(np.triu(moments), np.triu(expected_moments), rtol=1e-13)
+        np.testing.assert_allclose(mean, expected_mean, rtol=1e-14)
+
+
+def test_snippets_longer_than_moments_are_worth_it_are_shown_whole():
+    # more samples than MOST_FEATURES_SQUARED: products between snippets instead of between samples
+    waveforms, units, sparsity = make_units(21, [40, 35], 600, 2, 1.0)
+    of_counts = counts_like(waveforms, 0.5)
+    ours = stage.principal_components(of_counts.__getitem__, units, sparsity, 600, 3, gain_uV=0.5)
+    naive_models, _ = naive(
+        [counts * np.float32(0.5) for counts in of_counts], units, sparsity, 3, stage.MODES[0], True
+    )
+    check_models(ours.models, naive_models)
+
+
 def test_one_model_by_hand():
     fits = IncrementalFits(1, 1, 2)
     block = np.array([[1, 0], [-1, 0], [0, 0]], dtype=np.float32)
-    fits.update(np.array([0]), [block], Scratch())
+    fits.update(0, FloatBlock(block), Scratch())
     assert fits.components.tolist() == [[[1.0, 0.0]]]
     np.testing.assert_allclose(fits.singular_values**2, 2.0)
-    fits.update(np.array([0]), [block + np.float32([3, 0])], Scratch())
+    fits.update(0, FloatBlock(block + np.float32([3, 0])), Scratch())
     # 2 from each block, and the means 0 and 3 add 3 * 3 / 6 * 3² = 13.5
     np.testing.assert_allclose(fits.singular_values**2, 17.5)
     np.testing.assert_allclose(fits.mean, [[1.5, 0.0]])
@@ -132,11 +186,16 @@ def test_one_model_by_hand():
 
 @pytest.mark.parametrize("mode", stage.MODES)
 @pytest.mark.parametrize("round_size", [1, unit_rounds.ROUND_SIZE])
-def test_threads_change_no_byte(mode, round_size, monkeypatch):
+@pytest.mark.parametrize("gain_uV", [None, 0.25])
+def test_threads_change_no_byte(mode, round_size, gain_uV, monkeypatch):
     monkeypatch.setattr(unit_rounds, "ROUND_SIZE", round_size)
     waveforms, units, sparsity = make_units(5, [60, 3, 0, 150, 90, 41], 110, 8, 1.0 if mode == "concatenated" else 0.5)
+    if gain_uV is not None:
+        waveforms = counts_like(waveforms, gain_uV)
     one, four = (
-        stage.principal_components(waveforms.__getitem__, units, sparsity, 110, mode=mode, num_threads=num_threads)
+        stage.principal_components(
+            waveforms.__getitem__, units, sparsity, 110, mode=mode, num_threads=num_threads, gain_uV=gain_uV
+        )
         for num_threads in (1, 4)
     )
     np.testing.assert_array_equal(one.projection, four.projection)

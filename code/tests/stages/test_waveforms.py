@@ -77,6 +77,9 @@ def test_counts_are_what_scaling_starts_from(tmp_path, dtype):
         rows = np.arange(selection.num_waveforms)[::-1]
         np.testing.assert_array_equal(source.gather_counts(rows) * np.float32(0.5), source.gather(rows))
         assert source.gather_counts(rows).dtype == dtype
+        for unit_index in range(source.selection.spikes.num_units):
+            of_unit = source.selection.trains.rows_of_unit(unit_index)
+            np.testing.assert_array_equal(source.counts_of_unit(unit_index), source.gather_counts(of_unit))
         assert source.common_gain == (0.5 if dtype == np.int16 else None)
 
 
