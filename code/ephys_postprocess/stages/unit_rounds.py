@@ -6,7 +6,7 @@ import numpy as np
 
 from ephys_postprocess.stages.snippet_blocks import blocks_of_unit, padded_shape
 
-ROUND_SIZE = 12 * 2**20  # values of the units fitted side by side: 48 MiB of float32, and as much for the next units
+ROUND_BYTES = 48 * 2**20  # of the waveforms of the units fitted side by side, and as much of the next ones'
 MODELS_A_PIECE = 4  # few enough to share a round's work evenly, enough that handing on pieces costs nothing
 
 
@@ -18,18 +18,19 @@ class UnitRounds:
         self._gain_uV = gain_uV
         shapes = (sparsity.num_channels_of_unit, spike_counts, np.full_like(spike_counts, num_samples))
         self._sizes = np.prod(shapes if gain_uV is None else padded_shape(*shapes), axis=0)
+        dtype = np.dtype(np.float32 if gain_uV is None else np.int16)
+        most = ROUND_BYTES // dtype.itemsize
         is_enough = rows_in_block(spike_counts, sparsity, mode) >= n_components
         enough = np.flatnonzero(is_enough & (sparsity.num_channels_of_unit > 0))
         self._rounds = []
-        used = ROUND_SIZE
+        used = most
         for unit_index in enough:
             used += self._sizes[unit_index]
-            if used > ROUND_SIZE:
+            if used > most:
                 self._rounds.append([])
                 used = self._sizes[unit_index]
             self._rounds[-1].append(int(unit_index))
         largest = max((self._sizes[units].sum() for units in self._rounds), default=0)
-        dtype = np.float32 if gain_uV is None else np.int16
         self._buffers = [np.empty(largest, dtype=dtype) for _ in range(2)]  # one is fitted, the other filled
 
     @property

@@ -185,10 +185,10 @@ def test_one_model_by_hand():
 
 
 @pytest.mark.parametrize("mode", stage.MODES)
-@pytest.mark.parametrize("round_size", [1, unit_rounds.ROUND_SIZE])
+@pytest.mark.parametrize("round_bytes", [1, unit_rounds.ROUND_BYTES])
 @pytest.mark.parametrize("gain_uV", [None, 0.25])
-def test_threads_change_no_byte(mode, round_size, gain_uV, monkeypatch):
-    monkeypatch.setattr(unit_rounds, "ROUND_SIZE", round_size)
+def test_threads_change_no_byte(mode, round_bytes, gain_uV, monkeypatch):
+    monkeypatch.setattr(unit_rounds, "ROUND_BYTES", round_bytes)
     waveforms, units, sparsity = make_units(5, [60, 3, 0, 150, 90, 41], 110, 8, 1.0 if mode == "concatenated" else 0.5)
     if gain_uV is not None:
         waveforms = counts_like(waveforms, gain_uV)
