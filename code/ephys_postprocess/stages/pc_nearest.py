@@ -9,8 +9,9 @@ from ephys_postprocess.kernels.pc_metrics import farthest_candidates, nearest_ro
 from ephys_postprocess.stages.pc_neighborhoods import Neighborhood, PcSpikes
 from ephys_postprocess.threads import map_in_threads
 
-# Entries of one block of approximate distances: 4 MB of float32, which stays close to the processor's caches.
-_BLOCK_ENTRIES = 1_000_000
+# Entries of one block of approximate distances: 12 MB of float32 a thread. Fewer fit into a cache, but each product
+# with few rows spends its time on arranging the other factor.
+_BLOCK_ENTRIES = 3_000_000
 
 
 class DistanceScreen:
