@@ -12,6 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ephys_postprocess.kernels._octet_loops import are_contiguous
+
 COLUMNS_AT_ONCE = 32  # int16 values that one 512-bit register holds; rows of counts have a multiple of it
 TILE = 4  # rows and columns of products made side by side: their 16 sums and 8 operands fit into 32 registers
 
@@ -68,6 +70,8 @@ def _tile_code(_typing_context, counts, row, column, first, stop, products):
                 builder.store(builder.add(builder.load(place), added), place)
         return context.get_dummy_value()
 
+    if not are_contiguous(counts, products):
+        return None
     return types.void(counts, row, column, first, stop, products), generate
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ephys_postprocess.kernels._jit import kernel
+from ephys_postprocess.kernels._octet_loops import OCTET, sum_products
 from ephys_postprocess.kernels.nonnegative_least_squares import DEPENDENCE, nonnegative_coefficients
 
 # Rows of traces summed once and shared by every window that covers them. Blocks start at multiples of this sample
@@ -11,7 +12,49 @@ BLOCK_SAMPLES = 32
 
 
 @kernel
-def fit_moments(
+def template_moments(traces, window_starts, unit_indices, octet_starts, octet_templates, octet_gains):
+    """Product of every spike's window with its unit's template, without the offsets.
+
+    Parameters
+    ----------
+    traces : int16 or float32 (num_rows, num_channels)
+        A stretch of one segment, unscaled. Rows a window asks for beyond it count as zeros.
+    window_starts : int64 (num_spikes,)
+        Row of the first sample of each spike's window; negative before the stretch.
+    unit_indices : int64 (num_spikes,)
+    octet_starts : int64 (num_units, num_octets)
+        First channel of each of a unit's octets, -1 beyond; see `octets.OctetCover`.
+    octet_templates : float32 or float64 (num_units, num_octets, num_samples, OCTET)
+        Templates on the octets' channels; zero on those that are not the unit's.
+    octet_gains : float64 (num_units, num_octets, OCTET)
+        µV a count.
+
+    Returns
+    -------
+    float64 (num_spikes,)
+    """
+    moments = np.empty(window_starts.size)
+    num_samples = octet_templates.shape[2]
+    sums = np.empty(OCTET)
+    for spike in range(window_starts.size):
+        unit, start = unit_indices[spike], window_starts[spike]
+        first, stop = max(start, 0), min(start + num_samples, traces.shape[0])
+        moment = 0.0
+        for octet in range(octet_starts.shape[1] if stop > first else 0):
+            channel = octet_starts[unit, octet]
+            if channel >= 0:
+                for position in range(OCTET):
+                    sums[position] = 0.0
+                weights = octet_templates[unit, octet, first - start :]
+                sum_products(traces, first, stop - first, channel, weights, sums)
+                for position in range(OCTET):
+                    moment += sums[position] * octet_gains[unit, octet, position]
+        moments[spike] = moment
+    return moments
+
+
+@kernel
+def sum_fit_windows(
     traces,
     origin_sample,
     window_starts,
@@ -19,46 +62,39 @@ def fit_moments(
     first_spike,
     collision_edges,
     collision_spikes,
+    num_samples,
     unit_channels,
-    scaled_templates,
     gains,
     offsets,
 ):
-    """Product of every spike's window with its template, and sum of the traces over each fit's window.
+    """Sum of the traces over each fit's window: its channels are those of all its units.
 
     Parameters
     ----------
-    traces : int16 or float32 (num_rows, num_channels)
-        A stretch of one segment, unscaled. Rows a window asks for beyond it count as zeros.
+    traces, window_starts, unit_indices
+        As in `template_moments`.
     origin_sample : int
         Sample of row 0 within the segment.
-    window_starts : int64 (num_spikes,)
-        Row of the first sample of each spike's window; negative before the stretch.
-    unit_indices : int64 (num_spikes,)
     first_spike : int
         The spikes that are fitted are first_spike, first_spike + 1, ...; the others only collide with them.
     collision_edges : int64 (num_fits + 1,)
         Fit f collides with collision_spikes[collision_edges[f]:collision_edges[f + 1]], ascending.
     collision_spikes : int64
+    num_samples : int
+        Of each spike's window.
     unit_channels : int64 (num_units, max_num_channels)
         Each unit's channels packed left, -1 beyond.
-    scaled_templates : float64 (num_units, num_samples, max_num_channels)
-        Templates on those channels times the channels' gains.
     gains, offsets : float64 (num_channels,)
         µV a count, and µV.
 
     Returns
     -------
-    moments : float64 (num_spikes,)
-        Sum of template times traces, without the offsets.
     trace_sums : float64 (num_fits,)
-        Sum in µV over the channels of all the fit's units, from its first window's start to its last one's end.
+        In µV, from the first window's start to the last one's end.
     num_values : int64 (num_fits,)
         How many values that sum has.
     """
-    num_samples = scaled_templates.shape[1]
     num_fits = collision_edges.size - 1
-    moments = np.empty(window_starts.size)
     trace_sums = np.empty(num_fits)
     num_values = np.empty(num_fits, np.int64)
     phase = origin_sample % BLOCK_SAMPLES
@@ -73,31 +109,25 @@ def fit_moments(
     # Unsigned, because numba then leaves out its test for negative indices.
     channels = np.empty(traces.shape[1], np.uint64)
     sums = np.empty(traces.shape[1])
-    for spike in range(window_starts.size):
-        fit = spike - first_spike
-        if 0 <= fit < num_fits:
-            start = stop = window_starts[spike]
-            num_channels = _add_channels(unit_channels[unit_indices[spike]], fit, seen_by, channels, 0)
-            for entry in range(collision_edges[fit], collision_edges[fit + 1]):
-                other = collision_spikes[entry]
-                if window_starts[other] < start:
-                    start = window_starts[other]
-                elif window_starts[other] > stop:
-                    stop = window_starts[other]
-                num_channels = _add_channels(unit_channels[unit_indices[other]], fit, seen_by, channels, num_channels)
-            stop += num_samples
-            _sum_window(traces, start, stop, phase, channels, num_channels, block_sums, is_summed, sums)
-            total = 0.0
-            for index in range(num_channels):
-                total += gains[channels[index]] * sums[index] + (stop - start) * offsets[channels[index]]
-            trace_sums[fit] = total
-            num_values[fit] = (stop - start) * num_channels
-        unit = unit_indices[spike]
-        num_channels = _add_channels(unit_channels[unit], -2 - spike, seen_by, channels, 0)
-        moments[spike] = _template_moment(
-            traces, window_starts[spike], channels, num_channels, scaled_templates[unit], sums
-        )
-    return moments, trace_sums, num_values
+    for fit in range(num_fits):
+        spike = first_spike + fit
+        start = stop = window_starts[spike]
+        num_channels = _add_channels(unit_channels[unit_indices[spike]], fit, seen_by, channels, 0)
+        for entry in range(collision_edges[fit], collision_edges[fit + 1]):
+            other = collision_spikes[entry]
+            if window_starts[other] < start:
+                start = window_starts[other]
+            elif window_starts[other] > stop:
+                stop = window_starts[other]
+            num_channels = _add_channels(unit_channels[unit_indices[other]], fit, seen_by, channels, num_channels)
+        stop += num_samples
+        _sum_window(traces, start, stop, phase, channels, num_channels, block_sums, is_summed, sums)
+        total = 0.0
+        for index in range(num_channels):
+            total += gains[channels[index]] * sums[index] + (stop - start) * offsets[channels[index]]
+        trace_sums[fit] = total
+        num_values[fit] = (stop - start) * num_channels
+    return trace_sums, num_values
 
 
 @kernel
@@ -141,22 +171,6 @@ def _sum_window(traces, start, stop, phase, channels, num_channels, block_sums, 
 
 
 @kernel
-def _template_moment(traces, start, channels, num_channels, template, sums):
-    """Sum of template times traces over one window; one running sum a channel, which keeps the inner loop free."""
-    for index in range(num_channels):
-        sums[index] = 0.0
-    for row in range(max(start, 0), min(start + template.shape[0], traces.shape[0])):
-        samples = traces[row]
-        weights = template[row - start]
-        for index in range(num_channels):
-            sums[index] += samples[channels[index]] * weights[index]
-    moment = 0.0
-    for index in range(num_channels):
-        moment += sums[index]
-    return moment
-
-
-@kernel
 def fit_scalings(
     moments,
     trace_sums,
@@ -177,7 +191,7 @@ def fit_scalings(
     moments : float64 (num_spikes,)
         Sum of template times traces in µV over each spike's window.
     trace_sums, num_values, window_starts, unit_indices, first_spike, collision_edges, collision_spikes
-        As in `fit_moments`.
+        As in `sum_fit_windows`, and what it returns.
     template_sums : float64 (num_units,)
         Sum of each template.
     pair_indices : int64 (num_units, num_units)

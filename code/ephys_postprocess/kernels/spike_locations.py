@@ -3,8 +3,7 @@
 import numpy as np
 
 from ephys_postprocess.kernels._jit import fused_kernel, kernel
-
-NUM_LANES = 8  # running sums that numpy keeps side by side in a sum along contiguous memory
+from ephys_postprocess.kernels._octet_loops import OCTET, lane_products
 
 
 @kernel
@@ -32,52 +31,35 @@ def gather_windows(traces, first_rows, channels, windows):
 
 
 @kernel
-def project_windows(traces, first_rows, groups, channels, prototype, products):
+def project_windows(traces, first_rows, groups, octet_starts, places, prototype, products):
     """Dot product of each spike's window with the prototype, on each channel of the spike's group.
 
     Parameters
     ----------
-    traces : int16 or float32 (num_rows, num_channels)
+    traces : int16 or float32 (num_rows, at least OCTET channels)
     first_rows : int64 (num_spikes,)
         Row of `traces` where each window starts; samples outside `traces` count as 0.
     groups : int64 (num_spikes,)
-        Row of `channels` for each spike.
-    channels : int64 (num_groups, max_num_channels)
-        Packed left, -1 beyond a group's own.
+    octet_starts : int64 (num_groups, num_octets)
+        Octets that hold each group's channels; see `octets.OctetCover`.
+    places : int64 (num_groups, max_num_channels)
+        Where each packed channel is in these; -1 beyond a group's own.
     prototype : float32 (num_window_samples,)
     products : float32 (num_spikes, max_num_channels)
         Filled; 0 beyond a group's own channels. In float32, summed in the order of numpy's sum along contiguous
         samples (up to 128), which is SpikeInterface's: see `locate_on_grid` for why the last bit counts.
     """
-    lanes = np.empty((NUM_LANES, channels.shape[1]), np.float32)
-    num_samples = prototype.size
-    num_paired = num_samples - num_samples % NUM_LANES
+    sums = np.empty(octet_starts.shape[1] * OCTET, np.float32)
     for spike in range(first_rows.size):
         group = groups[spike]
-        num_channels = 0
-        for position in range(channels.shape[1]):
-            products[spike, position] = 0.0
-            num_channels += channels[group, position] >= 0
-        own = channels[group, :num_channels]
-        for lane in range(NUM_LANES):
-            for position in range(num_channels):
-                lanes[lane, position] = 0.0
-        for sample in range(num_paired):
-            _add_products(traces, first_rows[spike] + sample, own, prototype[sample], lanes[sample % NUM_LANES])
-        for position in range(num_channels):
-            first = (lanes[0, position] + lanes[1, position]) + (lanes[2, position] + lanes[3, position])
-            second = (lanes[4, position] + lanes[5, position]) + (lanes[6, position] + lanes[7, position])
-            products[spike, position] = first + second
-        for sample in range(num_paired, num_samples):
-            _add_products(traces, first_rows[spike] + sample, own, prototype[sample], products[spike])
-
-
-@kernel
-def _add_products(traces, row, channels, factor, sums):
-    if 0 <= row < traces.shape[0]:
-        samples = traces[row]
-        for position in range(channels.size):
-            sums[position] += np.float32(samples[channels[position]]) * factor
+        for octet in range(octet_starts.shape[1]):
+            channel = octet_starts[group, octet]
+            if channel >= 0:
+                own = sums[octet * OCTET : (octet + 1) * OCTET]
+                lane_products(traces, first_rows[spike], channel, prototype, own)
+        for position in range(places.shape[1]):
+            place = places[group, position]
+            products[spike, position] = sums[place] if place >= 0 else np.float32(0.0)
 
 
 @kernel

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels.amplitude_scalings import fit_moments, fit_scalings
+from ephys_postprocess.kernels.amplitude_scalings import fit_scalings, sum_fit_windows, template_moments
 from ephys_postprocess.kernels.nonnegative_least_squares import nonnegative_coefficients
+from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity, SpikeTrains
 
 
@@ -92,8 +93,11 @@ class AmplitudeScalings:
     def _prepare_templates(self):
         self._unit_channels = Sparsity(self._mask).channels_of_unit
         packed = pack_templates(self._templates, self._unit_channels)
+        cover = cover_with_octets(self._unit_channels, max(self._mask.shape[1], OCTET))
         # Where a unit has no channel (-1) its packed template is zero, so whatever is looked up there does not count.
-        self._scaled_templates = packed * self._gains[self._unit_channels][:, None, :]
+        own_gains = self._gains[self._unit_channels]
+        exact = packed.astype(self._templates.dtype)  # float32 where they are: half of what each spike has to read
+        self._octets = (cover.starts, cover.spread(exact), cover.spread(own_gains))
         self._template_sums = packed.sum(axis=(1, 2))
         self._offset_moments = (packed.sum(axis=1) * self._offsets[self._unit_channels]).sum(axis=1)
         # No two spikes of one fit are further apart than this, and windows further apart share nothing.
@@ -129,9 +133,11 @@ class AmplitudeScalings:
 
     def _fit(self, traces, origin_sample, problem):
         """float64 (num_fits,): the scalings of one stretch's own spikes."""
-        templates = (self._unit_channels, self._scaled_templates, self._gains, self._offsets)
-        moments, trace_sums, num_values = fit_moments(traces, origin_sample, *problem, *templates)
+        moments = template_moments(with_room_for_octets(traces), *problem[:2], *self._octets)
         moments += self._offset_moments[problem[1]]
+        num_samples = self._templates.shape[1]
+        channels = (self._unit_channels, self._gains, self._offsets)
+        trace_sums, num_values = sum_fit_windows(traces, origin_sample, *problem, num_samples, *channels)
         products = (self._template_sums, self._pair_indices, self._pair_products)
         scalings = fit_scalings(moments, trace_sums, num_values, *problem, *products)
         if not self._are_templates_sparse:

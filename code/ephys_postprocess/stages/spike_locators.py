@@ -9,6 +9,7 @@ import numpy as np
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels import location_grid, penalized_triangulation, triangulation
 from ephys_postprocess.kernels import spike_locations as kernels
+from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity
 
 OPTIMIZERS = ("least_square", "minimize_with_log_penality")  # spelled as SpikeInterface spells it
@@ -62,6 +63,7 @@ class GridLocator:
         self._prototype = np.ascontiguousarray(prototype, dtype=np.float32).ravel()
         self._quantile = quantile_above(percentile)
         self._grid = location_grid.build_location_grid(locations, main_channels, **grid_shape)
+        self._octets = cover_with_octets(self._grid.channels, max(len(locations), OCTET))
         if self._prototype.size != sum(window):
             raise ParameterError(
                 f"spike_locations: the prototype has {self._prototype.size} samples, ms_before and ms_after ask for "
@@ -70,16 +72,15 @@ class GridLocator:
 
     def __call__(self, traces, first_rows, channels):
         groups = self._grid.group_of_channel[channels]
-        order = np.argsort(groups, kind="stable")  # so that a group's weights stay in the processor's cache
-        groups = groups[order]
-        products = np.empty((order.size, self._grid.channels.shape[1]), dtype=np.float32)
-        kernels.project_windows(traces, first_rows[order], groups, self._grid.channels, self._prototype, products)
+        products = np.empty((groups.size, self._grid.channels.shape[1]), dtype=np.float32)
+        octets = (self._octets.starts, self._octets.places)
+        kernels.project_windows(with_room_for_octets(traces), first_rows, groups, *octets, self._prototype, products)
         is_defined = np.isfinite(products).all(axis=1)  # not with the prototype of spikes without any height
         products[~is_defined] = 0.0
+        order = np.argsort(groups, kind="stable")  # so that a group's weights stay in the processor's cache
         found = np.empty((order.size, 3))
-        found[order] = np.where(
-            is_defined[:, np.newaxis], locate_on_grid(products, groups, self._grid, self._quantile), np.nan
-        )
+        found[order] = locate_on_grid(products[order], groups[order], self._grid, self._quantile)
+        found[~is_defined] = np.nan
         return found
 
 

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from reference import amplitude_scalings as reference
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels.amplitude_scalings import BLOCK_SAMPLES, fit_moments, fit_scalings
+from ephys_postprocess.kernels.amplitude_scalings import (
+    BLOCK_SAMPLES,
+    fit_scalings,
+    sum_fit_windows,
+    template_moments,
+)
+from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.amplitude_scalings import (
     AmplitudeScalings,
@@ -197,7 +203,7 @@ def test_template_pair_products_equal_reference(max_lag):
 
 
 def make_problem(seed, dtype):
-    """Arguments of `fit_moments`: windows that leave the stretch at both ends, spikes before and after the fits."""
+    """What the kernels are given: windows that leave the stretch at both ends, spikes before and after the fits."""
     rng = np.random.default_rng(seed)
     mask = rng.random((3, NUM_CHANNELS)) < 0.6
     templates = make_templates(rng, mask)
@@ -213,15 +219,20 @@ def make_problem(seed, dtype):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["int16", "float32"]), st.integers(0, 2 * BLOCK_SAMPLES))
-def test_fit_moments_and_fit_scalings_equal_reference(seed, dtype, origin):
+def test_moments_sums_and_scalings_equal_reference(seed, dtype, origin):
     traces, problem, channels, packed, mask = make_problem(seed, dtype)
     gains, offsets = GAINS.astype(np.float64), OFFSETS.astype(np.float64)
-    arguments = (traces, origin, *problem, channels, packed, gains, offsets)
-    got, expected = fit_moments(*arguments), reference.fit_moments(*arguments)
+    cover = cover_with_octets(channels, OCTET)
+    octets = cover.starts, cover.spread(packed), cover.spread(gains[channels])
+    moments = template_moments(with_room_for_octets(traces), *problem[:2], *octets)
+    expected_moments = reference.template_moments(traces, *problem[:2], channels, packed, gains)
     # The order of float64 sums over 120 values differs.
+    np.testing.assert_allclose(moments, expected_moments, rtol=1e-11, atol=1e-8)
+    arguments = (traces, origin, *problem, NUM_SAMPLES, channels, gains, offsets)
+    got, expected = sum_fit_windows(*arguments), reference.sum_fit_windows(*arguments)
     np.testing.assert_allclose(got[0], expected[0], rtol=1e-11, atol=1e-8)
-    np.testing.assert_allclose(got[1], expected[1], rtol=1e-11, atol=1e-8)
-    np.testing.assert_array_equal(got[2], expected[2])
+    np.testing.assert_array_equal(got[1], expected[1])
+    expected = (expected_moments, *expected)
 
     products = template_pair_products(packed, channels, (mask.astype(int) @ mask.T) > 0, NUM_SAMPLES - 1)
     arguments = (*expected, *problem, packed.sum(axis=(1, 2)), *products)

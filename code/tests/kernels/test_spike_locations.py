@@ -9,6 +9,7 @@ from reference import spike_locations as reference
 
 from ephys_postprocess.kernels import spike_locations as kernels
 from ephys_postprocess.kernels.location_grid import LocationGrid, build_location_grid
+from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
 from ephys_postprocess.stages.spike_locators import locate_on_grid
 
 STAGGERED_UM = np.array([[16.0 * (row % 2) + 32.0 * side, 20.0 * row] for row in range(6) for side in range(2)])
@@ -39,7 +40,9 @@ def test_windows_equal_reference(seed, num_spikes, num_samples, is_float):
     reference.gather_windows(traces, first_rows, channels[groups], expected)
     np.testing.assert_array_equal(windows, expected)
     products, expected = np.ones((2, num_spikes, 3), dtype=np.float32)
-    kernels.project_windows(traces, first_rows, groups, channels, prototype, products)
+    octets = cover_with_octets(channels, OCTET)
+    wide = with_room_for_octets(traces)
+    kernels.project_windows(wide, first_rows, groups, octets.starts, octets.places, prototype, products)
     reference.project_windows(traces, first_rows, groups, channels, prototype, expected)
     np.testing.assert_array_equal(products, expected)
 

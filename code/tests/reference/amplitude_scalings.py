@@ -83,7 +83,25 @@ def template_pair_products(packed_templates, unit_channels, pairs, max_lag):
     return pair_indices, np.array(pair_products).reshape(-1, 2 * max_lag + 1)
 
 
-def fit_moments(
+def window_of(traces, start, stop, channels):
+    rows = np.arange(start, stop)
+    is_inside = (rows >= 0) & (rows < traces.shape[0])
+    values = np.zeros((rows.size, len(channels)))
+    values[is_inside] = traces[rows[is_inside]][:, channels]
+    return values
+
+
+def template_moments(traces, window_starts, unit_indices, unit_channels, packed_templates, gains):
+    moments = []
+    for start, unit in zip(window_starts, unit_indices, strict=True):
+        channels = unit_channels[unit][unit_channels[unit] >= 0]
+        template = packed_templates[unit][:, : channels.size]
+        window = window_of(traces, start, start + len(template), channels)
+        moments.append((window * template * gains[channels]).sum())
+    return np.array(moments)
+
+
+def sum_fit_windows(
     traces,
     origin_sample,  # noqa: ARG001  the result does not depend on it
     window_starts,
@@ -91,35 +109,22 @@ def fit_moments(
     first_spike,
     collision_edges,
     collision_spikes,
+    num_samples,
     unit_channels,
-    scaled_templates,
     gains,
     offsets,
 ):
-    num_samples = scaled_templates.shape[1]
-
-    def window(start, stop, channels):
-        rows = np.arange(start, stop)
-        is_inside = (rows >= 0) & (rows < traces.shape[0])
-        values = np.zeros((rows.size, len(channels)))
-        values[is_inside] = traces[rows[is_inside]][:, channels]
-        return values
-
-    moments = []
-    for start, unit in zip(window_starts, unit_indices, strict=True):
-        channels = unit_channels[unit][unit_channels[unit] >= 0]
-        template = scaled_templates[unit][:, : channels.size]
-        moments.append((window(start, start + num_samples, channels) * template).sum())
     trace_sums, num_values = [], []
     for fit in range(collision_edges.size - 1):
         others = collision_spikes[collision_edges[fit] : collision_edges[fit + 1]]
         together = [first_spike + fit, *others]
         channels = np.unique(unit_channels[unit_indices[together]])
         channels = channels[channels >= 0]
-        values = window(window_starts[together].min(), window_starts[together].max() + num_samples, channels)
+        start, stop = window_starts[together].min(), window_starts[together].max() + num_samples
+        values = window_of(traces, start, stop, channels)
         trace_sums.append((values * gains[channels] + offsets[channels]).sum())
         num_values.append(values.size)
-    return np.array(moments), np.array(trace_sums), np.array(num_values, dtype=np.int64)
+    return np.array(trace_sums), np.array(num_values, dtype=np.int64)
 
 
 def fit_scalings(
