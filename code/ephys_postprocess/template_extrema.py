@@ -2,6 +2,8 @@
 
 import numpy as np
 
+FILTER_REACH = 10  # samples on either side of a point that its upsampled value depends on
+SAMPLES_AT_ONCE = 30  # upsampled together: few enough to leave out most zeros, enough for a product worth its call
 EXTREMA = ("trough", "peak_before", "peak_after")
 
 
@@ -14,12 +16,35 @@ def upsampling_matrix(num_samples, factor):
     """
     if factor <= 1:
         return np.eye(num_samples)
-    reach = 10 * factor
+    reach = FILTER_REACH * factor
     offsets = np.arange(-reach, reach + 1)
     taps = np.sinc(offsets / factor) * np.kaiser(2 * reach + 1, 5.0)
     taps *= factor / taps.sum()
     lags = np.arange(num_samples * factor)[:, np.newaxis] - factor * np.arange(num_samples)[np.newaxis, :]
     return np.where(np.abs(lags) <= reach, taps[np.clip(lags + reach, 0, 2 * reach)], 0.0)
+
+
+def upsample(matrix, values):
+    """matrix @ values for a matrix of `upsampling_matrix`, without the products that are zero all the same.
+
+    Parameters
+    ----------
+    matrix : float64 (num_samples * factor, num_samples)
+    values : float64 (num_samples, num_columns)
+
+    Returns
+    -------
+    float64 (num_samples * factor, num_columns)
+    """
+    num_samples = values.shape[0]
+    factor = matrix.shape[0] // max(1, num_samples)
+    upsampled = np.empty((matrix.shape[0], values.shape[1]))
+    for first in range(0, num_samples, SAMPLES_AT_ONCE):
+        last = min(first + SAMPLES_AT_ONCE, num_samples)
+        rows = slice(first * factor, last * factor)
+        near = slice(max(0, first - FILTER_REACH), last + FILTER_REACH)
+        np.matmul(matrix[rows, near], values[near], out=upsampled[rows])
+    return upsampled
 
 
 def find_peaks(values, min_prominence):

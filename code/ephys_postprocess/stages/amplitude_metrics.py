@@ -10,7 +10,8 @@ import itertools
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.metric_formulas import fraction_missing, reasons_where, unit_positions
+from ephys_postprocess.kernels.censored_period import keep_outside_period
+from ephys_postprocess.metric_formulas import fraction_missing, reasons_where
 from ephys_postprocess.records import SpikeTrains
 
 
@@ -263,16 +264,9 @@ def _spreads_in_bins(spikes, amplitudes, average_num_spikes_per_bin):
 
 def _outside_censored_period(spikes, censored_samples):
     """bool (num_spikes,), ordered by unit: false for spikes within the period of a kept one before them."""
-    line = spikes.line_samples(censored_samples + 1)[spikes.order_by_unit]
-    positions = unit_positions(line, spikes.num_units, spikes.unit_edges, censored_samples)
-    following = np.searchsorted(positions, positions + censored_samples, side="right").tolist()
-    is_kept = np.zeros(positions.size, dtype=bool)
-    kept = []
-    spike = 0
-    while spike < len(following):
-        kept.append(spike)
-        spike = following[spike]
-    is_kept[kept] = True
+    is_kept = np.zeros(spikes.num_spikes, dtype=bool)
+    line_samples = spikes.line_samples(censored_samples + 1)[spikes.order_by_unit]
+    keep_outside_period(line_samples, spikes.unit_edges, censored_samples, is_kept)
     return is_kept
 
 

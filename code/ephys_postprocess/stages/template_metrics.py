@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ephys_postprocess import template_footprint
-from ephys_postprocess.template_extrema import EXTREMA, find_extrema, half_width, upsampling_matrix
+from ephys_postprocess.template_extrema import EXTREMA, find_extrema, half_width, upsample, upsampling_matrix
 
 PEAKS_DATA_PROPERTIES = ("index", "width_left", "width_right", "half_width_left", "half_width_right")
 FOOTPRINT_COLUMNS = {
@@ -81,7 +81,7 @@ def template_metrics(
         locations = channel_locations_um[:, :2]
         depth_axis = 1 if depth_direction == "y" else 0
         for unit_index, row in enumerate(rows):
-            template = matrix @ templates[unit_index][:, mask[unit_index]].astype(np.float64)
+            template = upsample(matrix, templates[unit_index][:, mask[unit_index]].astype(np.float64))
             for name in footprint_names:
                 own = FOOTPRINT_DEFAULTS.get(name, {}) | params.get(name, {})
                 row |= _footprint(name, template, locations[mask[unit_index]], frequency, depth_axis, own)

@@ -12,6 +12,7 @@ from reference import spike_train_metrics as reference_metrics
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels import correlograms as correlogram_kernel
 from ephys_postprocess.kernels import spike_coincidence as coincidence_kernel
+from ephys_postprocess.kernels.censored_period import keep_outside_period
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.amplitude_metrics import _outside_censored_period
 from ephys_postprocess.stages.correlograms import auto_correlograms, correlograms
@@ -82,6 +83,13 @@ def test_counts_of_metrics_equal_reference(spikes, reach):
     np.testing.assert_array_equal(violations, np.where(counts, reference_metrics.rp_violations(spikes, reach), -1))
     kept = reference_metrics.kept_outside_censored_period(spikes, reach)
     np.testing.assert_array_equal(_outside_censored_period(spikes, reach), kept)
+
+
+def test_censored_period_by_hand():
+    # the second is 3 after the first, the third 6 after the first but 3 after the second, which does not count
+    line, is_kept = np.array([10, 13, 16, 0, 1, 2]), np.zeros(6, dtype=bool)
+    keep_outside_period(line, np.array([0, 3, 3, 6]), 3, is_kept)
+    assert is_kept.tolist() == [True, False, True, True, False, False]
 
 
 @FEW

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import template_extrema as reference
 
-from ephys_postprocess.template_extrema import find_extrema, find_peaks, half_width, upsampling_matrix
+from ephys_postprocess.template_extrema import find_extrema, find_peaks, half_width, upsample, upsampling_matrix
 from ephys_postprocess.template_footprint import exp_decays, fading, spread, velocity_fits
 
 
@@ -33,6 +33,15 @@ def test_prominence_equal_to_the_threshold_counts():
     positions, prominences, *_ = find_peaks(np.array([0.0, 2.0, 1.0, 3.0, 0.0]), 1.0)
     assert positions.tolist() == [1, 3]
     assert prominences.tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 29, 30, 31, 75, 210])
+@pytest.mark.parametrize("factor", [1, 3, 10])
+def test_upsampling_leaves_out_zeros_alone(num_samples, factor):
+    values = np.random.default_rng(0).normal(size=(num_samples, 4))
+    matrix = upsampling_matrix(num_samples, factor)
+    # zeros change no sum, and where the library sums them in another order, that of 21 terms
+    np.testing.assert_allclose(upsample(matrix, values), matrix @ values, rtol=0, atol=1e-14)
 
 
 def test_no_upsampling():
