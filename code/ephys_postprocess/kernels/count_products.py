@@ -31,7 +31,6 @@ def counts_by_channel(windows, by_channel):
     by_channel[:, :num_samples, num_spikes:] = 0
 
 
-@kernel
 def sum_count_products(counts, products, sums):
     """Products of rows with each other, and sums of rows, over all columns of all parts.
 
@@ -44,23 +43,28 @@ def sum_count_products(counts, products, sums):
     sums : int64 (num_rows,)
         Filled.
     """
-    num_parts, num_rows, num_columns = counts.shape
-    for row in range(num_rows):
-        sums[row] = 0
-        for other in range(row // TILE * TILE, num_rows):
-            products[row, other] = 0
-    for part in range(num_parts):
-        own = counts[part]
-        peak = _add_rows(own, sums)
-        # as many columns as int32 sums can hold
-        step = INT32_MAX // (peak * peak) // COLUMNS_AT_ONCE * COLUMNS_AT_ONCE
-        for first in range(0, num_columns if step else 0, max(step, 1)):
-            stop = min(first + step, num_columns)
-            for row in range(0, num_rows, TILE):
-                for column in range(row, num_rows, TILE):
-                    add_tile(own, row, column, first, stop, products)
-        if not step:
-            _add_large_products(own, products)
+    products[:], sums[:] = 0, 0
+    for part in counts:
+        if not _add_part(part, products, sums):
+            values = part.astype(np.float64)  # holds sums of up to eight million products exactly
+            products += (values @ values.T).astype(np.int64)
+
+
+@kernel
+def _add_part(counts, products, sums):
+    """Add one part's sums of rows, and its products of rows if 32 bits are enough for 32 of them: then True."""
+    num_rows, num_columns = counts.shape
+    peak = _add_rows(counts, sums)
+    # as many columns as int32 sums can hold
+    step = INT32_MAX // (peak * peak) // COLUMNS_AT_ONCE * COLUMNS_AT_ONCE
+    if step == 0:
+        return False
+    for first in range(0, num_columns, step):
+        stop = min(first + step, num_columns)
+        for row in range(0, num_rows, TILE):
+            for column in range(row, num_rows, TILE):
+                add_tile(counts, row, column, first, stop, products)
+    return True
 
 
 @kernel
@@ -79,18 +83,6 @@ def _add_rows(counts, sums):
         sums[row] += total
         peak = max(peak, np.int64(highest), -np.int64(lowest))
     return peak
-
-
-@kernel
-def _add_large_products(counts, products):
-    """For counts so large that sums of few products need more than 32 bits."""
-    num_rows, num_columns = counts.shape
-    for row in range(num_rows):
-        for other in range(row // TILE * TILE, num_rows):
-            total = np.int64(0)
-            for column in range(num_columns):
-                total += np.int64(counts[row, column]) * np.int64(counts[other, column])
-            products[row, other] += total
 
 
 @kernel
