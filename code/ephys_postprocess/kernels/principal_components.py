@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from ephys_postprocess.kernels._jit import kernel
+from ephys_postprocess.kernels._octet_loops import OCTET, sum_products
 
 SPIKES_AT_ONCE = 16  # stay in cache while every channel is picked from them: four times faster than all at once
-SAMPLES_AT_ONCE = 4  # added to a sum in one go, so that it is loaded and stored less often
 
 
 def spikes_by_channel(waveforms, by_channel):
@@ -74,16 +74,21 @@ def absorb_block(
 
 
 @kernel
-def project_counts(counts, weights, offsets, gain, projections):
+def project_counts(windows, num_samples, octet_starts, octet_weights, places, offsets, gain, projections):
     """Project int16 snippets on each channel's components.
 
     Parameters
     ----------
-    counts : int16 (num_channels, num_rows, at least num_spikes)
-        As `counts_by_channel` fills it; num_rows, a multiple of SAMPLES_AT_ONCE, is the number of samples or a little
-        more.
-    weights : float64 (num_channels, num_components, num_rows)
-        Components of each channel's model, zero beyond the samples there are.
+    windows : int16 (num_spikes * num_samples, at least OCTET channels)
+        A snippet's samples one after the other.
+    num_samples : int
+        Of a snippet.
+    octet_starts : int64 (num_octets,)
+        Octets that hold the snippets' channels; see `octets.OctetCover`.
+    octet_weights : float64 (num_octets, num_components, num_samples, OCTET)
+        Components of each channel's model; zero on channels of an octet that are not looked at.
+    places : int64 (num_channels,)
+        Where each channel is in the octets.
     offsets : float64 (num_channels, num_components)
         What the models' means project to.
     gain : float
@@ -92,22 +97,15 @@ def project_counts(counts, weights, offsets, gain, projections):
         Filled: gain * sum over samples of count * weight, less the offset, in float64 and rounded once.
     """
     num_spikes, num_components, num_channels = projections.shape
-    values = np.empty((SAMPLES_AT_ONCE, num_spikes))
-    sums = np.empty((num_components, num_spikes))
-    for channel in range(num_channels):
+    sums = np.empty((octet_starts.size, num_components, OCTET))
+    for spike in range(num_spikes):
         sums[:] = 0.0
-        for first in range(0, counts.shape[1], SAMPLES_AT_ONCE):
-            for sample in range(SAMPLES_AT_ONCE):
-                own = values[sample]
-                for spike in range(num_spikes):
-                    own[spike] = counts[channel, first + sample, spike]
+        for octet in range(octet_starts.size):
             for component in range(num_components):
-                w0, w1 = weights[channel, component, first], weights[channel, component, first + 1]
-                w2, w3 = weights[channel, component, first + 2], weights[channel, component, first + 3]
-                of_component, v0, v1, v2, v3 = sums[component], values[0], values[1], values[2], values[3]
-                for spike in range(num_spikes):
-                    added = w0 * v0[spike] + w1 * v1[spike] + w2 * v2[spike] + w3 * v3[spike]
-                    of_component[spike] += added
-        for component in range(num_components):
-            for spike in range(num_spikes):
-                projections[spike, component, channel] = gain * sums[component, spike] - offsets[channel, component]
+                weights, own = octet_weights[octet, component], sums[octet, component]
+                sum_products(windows, spike * num_samples, num_samples, octet_starts[octet], weights, own)
+        for channel in range(num_channels):
+            octet, position = divmod(places[channel], OCTET)
+            for component in range(num_components):
+                scaled = gain * sums[octet, component, position]
+                projections[spike, component, channel] = scaled - offsets[channel, component]

@@ -7,12 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels.count_products import counts_by_channel
+from ephys_postprocess.kernels.octets import cover_with_octets, with_room_for_octets
 from ephys_postprocess.kernels.principal_components import project_counts, spikes_by_channel
 from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.incremental_pca import IncrementalFits
 from ephys_postprocess.stages.scratch import Scratches
-from ephys_postprocess.stages.snippet_blocks import padded_shape
 from ephys_postprocess.stages.unit_rounds import UnitRounds, rows_in_block
 from ephys_postprocess.threads import map_in_threads
 
@@ -249,12 +248,11 @@ def project_waveforms(
             projection[rows] = flat.astype(np.float64) @ weights[0] - offsets[0]
             return
         own = models.model_of_channel(np.flatnonzero(sparsity.mask[unit_index]))
+        if gain_uV is not None:
+            projection[rows, :, : own.size] = _project_counts(waveforms, weights[own], offsets[own], gain_uV)
+            return
         with scratches.borrowed() as scratch:
-            if gain_uV is None:
-                projected = _project_floats(waveforms, weights[own], offsets[own], scratch)
-            else:
-                projected = _project_counts(waveforms, weights[own], offsets[own], gain_uV, scratch)
-            projection[rows, :, : own.size] = projected
+            projection[rows, :, : own.size] = _project_floats(waveforms, weights[own], offsets[own], scratch)
 
     map_in_threads(project, np.flatnonzero(np.diff(edges)).tolist(), num_threads)
     return projection
@@ -266,11 +264,12 @@ def _project_floats(waveforms, weights, offsets, scratch):
     return (np.matmul(blocks, weights) - offsets[:, None, :]).transpose(1, 2, 0)
 
 
-def _project_counts(waveforms, weights, offsets, gain_uV, scratch):
-    counts = scratch.array("counts", padded_shape(len(weights), *waveforms.shape[:2]), np.int16)
-    counts_by_channel(waveforms, counts)
-    padded = np.zeros((*offsets.shape, counts.shape[1]))
-    padded[:, :, : weights.shape[1]] = weights.transpose(0, 2, 1)
-    projected = np.empty((len(waveforms), *offsets.shape[::-1]), dtype=np.float32)
-    project_counts(counts, padded, offsets, gain_uV, projected)
+def _project_counts(waveforms, weights, offsets, gain_uV):
+    num_spikes, num_samples, width = waveforms.shape
+    windows = with_room_for_octets(waveforms.reshape(num_spikes * num_samples, width))
+    cover = cover_with_octets(np.arange(len(offsets))[np.newaxis], windows.shape[1])
+    octet_weights = cover.spread(np.ascontiguousarray(weights.transpose(2, 1, 0))[np.newaxis])[0]
+    projected = np.empty((num_spikes, *offsets.shape[::-1]), dtype=np.float32)
+    octets = cover.starts[0], octet_weights, cover.places[0]
+    project_counts(windows, num_samples, *octets, offsets, gain_uV, projected)
     return projected

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from reference import principal_components as reference
 
 from ephys_postprocess.kernels import principal_components as kernels
+from ephys_postprocess.kernels.octets import cover_with_octets, with_room_for_octets
 
 FEW_EXAMPLES = settings(max_examples=30, deadline=None)
 
@@ -55,25 +56,33 @@ def test_absorb_block_by_hand():
 
 @FEW_EXAMPLES
 @given(
-    st.integers(0, 70), st.integers(0, 3), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2), st.integers(0, 99)
+    st.integers(0, 20), st.integers(0, 11), st.integers(1, 9), st.integers(1, 4), st.integers(0, 9), st.integers(0, 99)
 )
 def test_project_counts_equals_the_naive_one(num_spikes, num_channels, num_samples, num_components, padding, seed):
     rng = np.random.default_rng(seed)
-    num_rows = -(-num_samples // 4) * 4
-    counts = rng.integers(-30_000, 30_000, size=(num_channels, num_rows, num_spikes + padding)).astype(np.int16)
-    weights = np.zeros((num_channels, num_components, num_rows))
-    weights[:, :, :num_samples] = rng.normal(size=(num_channels, num_components, num_samples))
+    shape = (num_spikes, num_samples, num_channels + padding)
+    snippets = rng.integers(-30_000, 30_000, size=shape).astype(np.int16)
+    weights = rng.normal(size=(num_channels, num_components, num_samples))
     offsets = rng.normal(size=(num_channels, num_components))
     ours = np.full((num_spikes, num_components, num_channels), np.nan, dtype=np.float32)
     naive = ours.copy()
-    kernels.project_counts(counts, weights, offsets, 0.195, ours)
-    reference.project_counts(counts, weights, offsets, 0.195, naive)
+    project_counts(snippets, weights, offsets, 0.195, ours)
+    reference.project_counts(snippets, weights, offsets, 0.195, naive)
     # rounded to float32 once, and terms of both signs
     np.testing.assert_allclose(ours, naive, rtol=1e-6, atol=1e-6 * np.abs(naive).max(initial=1))
 
 
+def project_counts(snippets, weights, offsets, gain, projections):
+    """The kernel on snippets (num_spikes, num_samples, num_channels or more)."""
+    num_spikes, num_samples, width = snippets.shape
+    windows = with_room_for_octets(snippets.reshape(num_spikes * num_samples, width))
+    cover = cover_with_octets(np.arange(len(weights))[None], windows.shape[1])
+    octets = cover.starts[0], cover.spread(weights.transpose(1, 2, 0)[None])[0], cover.places[0]
+    kernels.project_counts(windows, num_samples, *octets, offsets, gain, projections)
+
+
 def test_project_counts_by_hand():
-    counts = np.array([[[1, 10], [2, 20], [0, 0], [0, 0]]], dtype=np.int16)
+    snippets = np.array([[[1], [2]], [[10], [20]]], dtype=np.int16)
     projections = np.empty((2, 1, 1), dtype=np.float32)
-    kernels.project_counts(counts, np.array([[[1.0, -1.0, 5.0, 5.0]]]), np.array([[0.5]]), 2.0, projections)
+    project_counts(snippets, np.array([[[1.0, -1.0]]]), np.array([[0.5]]), 2.0, projections)
     assert projections.ravel().tolist() == [-2.5, -20.5]

@@ -64,8 +64,8 @@ def absorb_block(
     components[:] = signed_rows(directions[None])[0]
 
 
-def project_counts(counts, weights, offsets, gain, projections):
+def project_counts(snippets, weights, offsets, gain, projections):
     for spike in range(projections.shape[0]):
         for channel in range(projections.shape[2]):
-            snippet = gain * counts[channel, :, spike].astype(np.float64)
+            snippet = gain * snippets[spike, :, channel].astype(np.float64)
             projections[spike, :, channel] = weights[channel] @ snippet - offsets[channel]
