@@ -41,7 +41,6 @@ STAGES = {
     "isi_histograms": ("isi_histograms",),
     "valid_unit_periods": ("valid_unit_periods",),
     "quality_metrics": ("quality_metrics",),
-    "write_results": ("save_zarr",),
 }
 
 
@@ -52,13 +51,15 @@ def main() -> None:
         data = arguments.data or make_data(arguments, work)
         name = arguments.name if arguments.data else NAME
         warm_up(data, name, work, arguments.n_jobs)
-        ours, stock = [], []
+        ours, stock, alone = [], [], []
         for _ in range(arguments.repeats):
             ours.append(run_ours(data, name, work, arguments.n_jobs))
             if arguments.stock_recipe:
                 stock.append(run_stock(arguments.stock_recipe, data, name, work))
+            if arguments.one_thread:
+                alone.append(run_ours(data, name, work, "1"))
         cold = run_ours(data, name, work, arguments.n_jobs, is_cold=True)
-        print_table(ours, stock, cold)
+        print_table(ours, stock, alone, cold)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -72,6 +73,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--channels", default="384")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--n-jobs", default="2")
+    parser.add_argument("--one-thread", action="store_true", help="time ours with one thread, too")
     parser.add_argument("--work-folder", type=Path, help="where data and results go for the time being")
     return parser.parse_args()
 
@@ -108,21 +110,31 @@ def run_stock(recipe, data, name, work) -> tuple[Cost, dict[str, float]]:
     return cost, json.loads(times.read_text())
 
 
-def print_table(ours, stock, cold) -> None:
+def print_table(ours, stock, alone, cold) -> None:
     def median(runs, stage):
         return statistics.median(stages.get(stage, 0.0) for _, stages in runs) if runs else float("nan")
 
+    def whole(runs):
+        return statistics.median(cost.seconds for cost, _ in runs) if runs else float("nan")
+
+    def print_stage(name, mine, theirs):
+        print(f"| {name} | {mine:.2f} | {theirs:.2f} | {theirs / mine if mine > 0.005 else float('inf'):.1f} |")
+
     print("| stage | ours, s | stock, s | ratio |\n|---|---|---|---|")
+    mine, theirs = whole(ours), whole(stock)
+    rest = [mine, theirs]
     for stage, stock_stages in STAGES.items():
-        mine, theirs = median(ours, stage), sum(median(stock, name) for name in stock_stages)
-        print(f"| {stage} | {mine:.2f} | {theirs:.2f} | {theirs / mine if mine > 0.005 else float('inf'):.1f} |")
-    mine = statistics.median(cost.seconds for cost, _ in ours)
-    theirs = statistics.median(cost.seconds for cost, _ in stock) if stock else float("nan")
+        seconds = median(ours, stage), sum(median(stock, name) for name in stock_stages)
+        rest = [left - spent for left, spent in zip(rest, seconds, strict=True)]
+        print_stage(stage, *seconds)
+    print_stage("the rest: start, tables, report, checksums (stock: saving)", *rest)
     print(f"| **whole command** | **{mine:.1f}** | **{theirs:.1f}** | **{theirs / mine:.1f}** |")
     peak = max(cost.peak_memory_mb for cost, _ in ours)
     stock_peak = max((cost.peak_memory_mb for cost, _ in stock), default=float("nan"))
     print(f"| peak memory of the process tree, MB | {peak:.0f} | {stock_peak:.0f} | {stock_peak / peak:.1f} |")
     print(f"| whole command, cold compile cache | {cold[0].seconds:.1f} | | |")
+    if alone:
+        print(f"| whole command, one thread | {whole(alone):.1f} | | {whole(alone) / mine:.2f} times as long |")
 
 
 if __name__ == "__main__":
