@@ -19,6 +19,19 @@ TILE = 4  # rows and columns of products made side by side: their 16 sums and 8 
 
 
 def _add_tile_of_arrays(counts, row, column, first, stop, products):
+    """Add the products of TILE rows of counts with TILE rows over the columns first:stop to int64 products.
+
+    Parameters
+    ----------
+    counts : int16 (num_rows, num_columns)
+        C-contiguous.
+    row, column : int
+        The first of the rows that give the products' rows, and of those that give their columns.
+    first, stop : int
+        Columns; a multiple of COLUMNS_AT_ONCE of them, few enough for sums in int32.
+    products : int64 (num_rows, num_rows)
+        C-contiguous; added to in place.
+    """
     left = counts[row : row + TILE, first:stop].astype(np.int64)
     right = counts[column : column + TILE, first:stop].astype(np.int64)
     products[row : row + TILE, column : column + TILE] += left @ right.T
@@ -76,16 +89,3 @@ def _tile_code(_typing_context, counts, row, column, first, stop, products):
 
 
 add_tile = _add_tile_of_arrays if numba.config.DISABLE_JIT else intrinsic(_tile_code)
-"""Add the products of TILE rows of counts with TILE rows over the columns first:stop to int64 products.
-
-Parameters
-----------
-counts : int16 (num_rows, num_columns)
-    C-contiguous.
-row, column : int
-    The first of the rows that give the products' rows, and of those that give their columns.
-first, stop : int
-    Columns; a multiple of COLUMNS_AT_ONCE of them, few enough for sums in int32.
-products : int64 (num_rows, num_rows)
-    C-contiguous; added to in place.
-"""

@@ -20,9 +20,19 @@ _INT64 = ir.IntType(64)
 
 
 def _sum_products_of_arrays(traces, first_row, num_rows, channel, weights, sums):
-    products = traces[first_row : first_row + num_rows, channel : channel + OCTET] * weights[:num_rows].astype(
-        sums.dtype
-    )
+    """Add products of traces with weights over rows to each channel's sum.
+
+    Parameters
+    ----------
+    traces : int16 or float32 (num_traces, num_channels)
+    first_row, num_rows, channel : int
+        Rows first_row:first_row + num_rows of channels channel:channel + OCTET, which must all exist.
+    weights : float32 or float64 (at least num_rows, OCTET)
+    sums : float64 (OCTET,)
+        Added to, in NUM_CHAINS alternating sums.
+    """
+    own = traces[first_row : first_row + num_rows, channel : channel + OCTET]
+    products = own * weights[:num_rows].astype(sums.dtype)
     num_paired = num_rows - num_rows % NUM_CHAINS
     chains = products[:num_paired].reshape(-1, NUM_CHAINS, OCTET).sum(axis=0)
     for product in products[num_paired:]:
@@ -69,6 +79,18 @@ def _sum_products_code(_typing_context, traces, first_row, num_rows, channel, we
 
 
 def _lane_products_of_arrays(traces, first_row, channel, factors, sums):
+    """Products of each channel's samples with the factors, added as numpy adds contiguous float32 (up to 128).
+
+    Parameters
+    ----------
+    traces : int16 or float32 (num_traces, num_channels)
+    first_row, channel : int
+        Of the first sample, which may lie outside the traces, as others may: these count as zeros. Channels
+        channel:channel + OCTET must exist.
+    factors : float32 (num_samples,)
+    sums : float32 (OCTET,)
+        Filled.
+    """
     values = np.zeros((factors.size, OCTET), dtype=np.float32)
     for sample, value in enumerate(values):
         if 0 <= first_row + sample < traces.shape[0]:

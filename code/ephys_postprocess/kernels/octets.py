@@ -37,8 +37,9 @@ def cover_with_octets(channels: np.ndarray, num_channels: int) -> OctetCover:
     channels : int64 (num_sets, width)
         Ascending, packed left, -1 beyond.
     num_channels : int
-        Of the traces, after `with_room_for_octets`.
+        Of the traces, before `with_room_for_octets`.
     """
+    num_channels = max(num_channels, OCTET)
     starts, places = [], np.full(channels.shape, -1, dtype=np.int64)
     for own, own_places in zip(channels, places, strict=True):
         starts.append([])

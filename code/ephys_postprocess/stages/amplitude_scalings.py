@@ -5,7 +5,7 @@ import numpy as np
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels.amplitude_scalings import fit_scalings, sum_fit_windows, template_moments
 from ephys_postprocess.kernels.nonnegative_least_squares import nonnegative_coefficients
-from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
+from ephys_postprocess.kernels.octets import cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity, SpikeTrains
 
 
@@ -93,7 +93,7 @@ class AmplitudeScalings:
     def _prepare_templates(self):
         self._unit_channels = Sparsity(self._mask).channels_of_unit
         packed = pack_templates(self._templates, self._unit_channels)
-        cover = cover_with_octets(self._unit_channels, max(self._mask.shape[1], OCTET))
+        cover = cover_with_octets(self._unit_channels, self._mask.shape[1])
         # Where a unit has no channel (-1) its packed template is zero, so whatever is looked up there does not count.
         own_gains = self._gains[self._unit_channels]
         exact = packed.astype(self._templates.dtype)  # float32 where they are: half of what each spike has to read

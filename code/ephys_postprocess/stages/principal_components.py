@@ -267,7 +267,7 @@ def _project_floats(waveforms, weights, offsets, scratch):
 def _project_counts(waveforms, weights, offsets, gain_uV):
     num_spikes, num_samples, width = waveforms.shape
     windows = with_room_for_octets(waveforms.reshape(num_spikes * num_samples, width))
-    cover = cover_with_octets(np.arange(len(offsets))[np.newaxis], windows.shape[1])
+    cover = cover_with_octets(np.arange(len(offsets))[np.newaxis], width)
     octet_weights = cover.spread(np.ascontiguousarray(weights.transpose(2, 1, 0))[np.newaxis])[0]
     projected = np.empty((num_spikes, *offsets.shape[::-1]), dtype=np.float32)
     octets = cover.starts[0], octet_weights, cover.places[0]

@@ -9,7 +9,7 @@ import numpy as np
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels import location_grid, penalized_triangulation, triangulation
 from ephys_postprocess.kernels import spike_locations as kernels
-from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
+from ephys_postprocess.kernels.octets import cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity
 
 OPTIMIZERS = ("least_square", "minimize_with_log_penality")  # spelled as SpikeInterface spells it
@@ -63,7 +63,7 @@ class GridLocator:
         self._prototype = np.ascontiguousarray(prototype, dtype=np.float32).ravel()
         self._quantile = quantile_above(percentile)
         self._grid = location_grid.build_location_grid(locations, main_channels, **grid_shape)
-        self._octets = cover_with_octets(self._grid.channels, max(len(locations), OCTET))
+        self._octets = cover_with_octets(self._grid.channels, len(locations))
         if self._prototype.size != sum(window):
             raise ParameterError(
                 f"spike_locations: the prototype has {self._prototype.size} samples, ms_before and ms_after ask for "
