@@ -1,5 +1,6 @@
 """The snippets that a model is shown at once, in µV or as int16 counts, and their second moments."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,9 +70,16 @@ class CountBlock:
         return moments, mean
 
 
-def padded_shape(num_channels: int, num_spikes: int, num_samples: int) -> tuple[int, int, int]:
-    """Of counts with the channel first, with room for the kernels' tiles."""
+def padded_shape(num_channels, num_spikes, num_samples) -> tuple:
+    """Of counts with the channel first, with room for the kernels' tiles; for one unit (int) or for many (int64)."""
     return num_channels, -(-num_samples // TILE) * TILE, -(-num_spikes // COLUMNS_AT_ONCE) * COLUMNS_AT_ONCE
+
+
+def block_size(num_channels: np.ndarray, num_spikes: np.ndarray, num_samples: int, gain_uV: float | None) -> np.ndarray:
+    """int64, as the first two: how many values each unit's blocks hold; the other arguments as in `blocks_of_unit`."""
+    if gain_uV is None:
+        return num_channels * num_spikes * num_samples
+    return math.prod(padded_shape(num_channels, num_spikes, num_samples))
 
 
 def blocks_of_unit(

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ephys_postprocess.stages.snippet_blocks import blocks_of_unit, padded_shape
+from ephys_postprocess.stages.snippet_blocks import block_size, blocks_of_unit
 
 ROUND_BYTES = 48 * 2**20  # of the waveforms of the units fitted side by side, and as much of the next ones'
 MODELS_A_PIECE = 4  # few enough to share a round's work evenly, enough that handing on pieces costs nothing
@@ -16,8 +16,7 @@ class UnitRounds:
     def __init__(self, waveforms_of_unit, spike_counts, sparsity, num_samples, n_components, mode, gain_uV):
         self._waveforms_of_unit, self._sparsity, self._mode = waveforms_of_unit, sparsity, mode
         self._gain_uV = gain_uV
-        shapes = (sparsity.num_channels_of_unit, spike_counts, np.full_like(spike_counts, num_samples))
-        self._sizes = np.prod(shapes if gain_uV is None else padded_shape(*shapes), axis=0)
+        self._sizes = block_size(sparsity.num_channels_of_unit, spike_counts, num_samples, gain_uV)
         dtype = np.dtype(np.float32 if gain_uV is None else np.int16)
         most = ROUND_BYTES // dtype.itemsize
         is_enough = rows_in_block(spike_counts, sparsity, mode) >= n_components

@@ -14,7 +14,7 @@ from ephys_postprocess.stages import unit_rounds
 from ephys_postprocess.stages.all_spike_projections import AllSpikeProjections
 from ephys_postprocess.stages.incremental_pca import IncrementalFits
 from ephys_postprocess.stages.scratch import Scratch
-from ephys_postprocess.stages.snippet_blocks import FloatBlock, blocks_of_unit, padded_shape
+from ephys_postprocess.stages.snippet_blocks import FloatBlock, block_size, blocks_of_unit
 from ephys_postprocess.stages.trace_pass import run_trace_pass
 
 FEW_EXAMPLES = settings(max_examples=20, deadline=None)
@@ -149,10 +149,10 @@ def test_counts_have_the_components_of_their_microvolts(mode, counts, num_sample
 @pytest.mark.parametrize("mode", stage.MODES[:2])
 def test_blocks_of_counts_are_those_of_floats(mode):
     snippets = np.arange(5 * 6 * 3).reshape(5, 6, 3)
-    counts, room = snippets.astype(np.int16), np.empty(np.prod(padded_shape(2, 5, 6)), dtype=np.int16)
+    counts, room = snippets.astype(np.int16), np.empty(block_size(2, 5, 6, 0.5), dtype=np.int16)
     of_counts = blocks_of_unit(counts, room, 2, mode, 0.5)
     in_microvolts = (0.5 * snippets).astype(np.float32)
-    of_floats = blocks_of_unit(in_microvolts, np.empty(60, dtype=np.float32), 2, mode, None)
+    of_floats = blocks_of_unit(in_microvolts, np.empty(block_size(2, 5, 6, None), dtype=np.float32), 2, mode, None)
     assert len(of_counts) == len(of_floats) == (2 if mode == "by_channel_local" else 1)
     for own, expected in zip(of_counts, of_floats, strict=True):
         assert own.num_rows == expected.num_rows
