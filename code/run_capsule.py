@@ -24,11 +24,11 @@ for number in (signal.SIGINT, signal.SIGTERM):
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[name] = "1"
 
-from ephys_postprocess.compile_cache import use_compile_cache  # noqa: E402
+from ephys_postprocess.machine.compile_cache import use_compile_cache  # noqa: E402
 
 use_compile_cache(os.environ)
 
-from ephys_postprocess.cli import main  # noqa: E402
+from ephys_postprocess.cli.main import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks

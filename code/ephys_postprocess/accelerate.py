@@ -54,12 +54,8 @@ def compute(
     ParameterError
         An extension that is unknown, or whose requirements are neither in the analyzer nor asked for.
     """
-    from ephys_postprocess.spikeinterface_adapters.engine import compute_extensions
-    from ephys_postprocess.spikeinterface_adapters.existing_analyzer import (
-        check_requirements,
-        delete_dependents,
-        open_workspace,
-    )
+    from ephys_postprocess.engine.engine import compute_extensions
+    from ephys_postprocess.engine.existing_analyzer import check_requirements, delete_dependents, open_workspace
 
     wanted = _as_dict(extensions)
     check_requirements(analyzer, wanted)

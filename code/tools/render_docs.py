@@ -9,7 +9,7 @@ from pathlib import Path
 CODE_FOLDER = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CODE_FOLDER))
 
-from ephys_postprocess.parameter_docs import json_schema, readme_table, shipped_document, to_json  # noqa: E402
+from ephys_postprocess.parameters.docs import json_schema, readme_table, shipped_document, to_json  # noqa: E402
 
 START, END = "<!-- parameters:start -->", "<!-- parameters:end -->"
 

@@ -10,7 +10,7 @@ def kernel(function, fuses=False):
 
     With `fuses`, products and the sums they go into are rounded once, as BLAS does where the processor can.
     """
-    # nogil: threads (ephys_postprocess.threads) call kernels side by side, so a kernel must let go of the interpreter.
+    # nogil: threads (machine/threads.py) call kernels side by side, so a kernel must let go of the interpreter.
     # cache: a compiled kernel is loaded from NUMBA_CACHE_DIR by the next run.
     # No reordering and no parallel: sums keep one order, so the bytes do not depend on the number of threads.
     fastmath = {"contract"} if fuses else False

@@ -4,7 +4,7 @@ import numpy as np
 
 from ephys_postprocess.kernels._jit import kernel
 from ephys_postprocess.kernels._octet_loops import OCTET, sum_products
-from ephys_postprocess.kernels.nonnegative_least_squares import DEPENDENCE, nonnegative_coefficients
+from ephys_postprocess.kernels.solvers.nonnegative_least_squares import DEPENDENCE, nonnegative_coefficients
 
 # Rows of traces summed once and shared by every window that covers them. Blocks start at multiples of this sample
 # number within the segment, so a window's sum is made of the same pieces wherever a chunk begins.

@@ -7,8 +7,8 @@ variables its compact matrices are a plain 3 × 3 matrix, so the same steps need
 import numpy as np
 
 from ephys_postprocess.kernels._jit import kernel
-from ephys_postprocess.kernels.line_search import next_stride
-from ephys_postprocess.kernels.quasi_newton import (
+from ephys_postprocess.kernels.solvers.line_search import next_stride
+from ephys_postprocess.kernels.solvers.quasi_newton import (
     NUM_PAIRS,
     aim,
     longest_stride,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ephys_postprocess.metric_dictionary import QC_COLUMNS, THRESHOLDS
 from ephys_postprocess.report.contents import ReportData
+from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS
 
 FEW_SPIKES = 50
 VERY_SIMILAR = 0.9

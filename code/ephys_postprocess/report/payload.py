@@ -4,9 +4,9 @@ import base64
 
 import numpy as np
 
-from ephys_postprocess.metric_dictionary import QC_COLUMNS, THRESHOLDS, describe
 from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.thinning import evenly, interval_histograms, rows_by_unit, spread_sample
+from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS, describe
 
 RASTER_SPIKES = 30_000
 AMPLITUDES_OF_ALL_UNITS = 200_000

@@ -5,7 +5,7 @@ import pytest
 import spikeinterface.core as si
 from end_to_end.make_inputs import NAME, floats_without_gains, save, tiny
 
-from ephys_postprocess.spikeinterface_adapters.pca_models import restore_pca_models
+from ephys_postprocess.results.pca_models import restore_pca_models
 
 NUM_COMPONENTS = 5
 

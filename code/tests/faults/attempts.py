@@ -4,11 +4,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from ephys_postprocess.cli_arguments import parse_arguments
+from ephys_postprocess.cli.arguments import parse_arguments
 from ephys_postprocess.errors import CapsuleError
-from ephys_postprocess.inputs import UpstreamSkipped, find_recordings
-from ephys_postprocess.postprocess import open_traces
-from ephys_postprocess.spikeinterface_adapters.loading import load_recording_and_sorting
+from ephys_postprocess.inputs.data_folder import UpstreamSkipped, find_recordings
+from ephys_postprocess.inputs.loading import load_recording_and_sorting
+from ephys_postprocess.inputs.opened import open_traces
 
 
 @dataclass(frozen=True)

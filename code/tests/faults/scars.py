@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from ephys_postprocess.manifest import FILE_NAME, files_in
-from ephys_postprocess.stages.write_results import ResultFiles
-from ephys_postprocess.verify import verify_recording
+from ephys_postprocess.commands.verify import verify_recording
+from ephys_postprocess.results.files import ResultFiles
+from ephys_postprocess.results.manifest import FILE_NAME, files_in
 
 
 def arrays_of(results: Path, name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from faults.conftest import CODE, NAME
 from faults.scars import arrays_of, hidden, partial_results, visible
 
-from ephys_postprocess.stages.write_results import ResultFiles
+from ephys_postprocess.results.files import ResultFiles
 
 EXIT_CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 STAGES = (

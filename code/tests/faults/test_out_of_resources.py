@@ -11,7 +11,8 @@ import pytest
 from faults.conftest import CODE, NAME, OTHER_NAME
 from faults.scars import arrays_of, hidden, partial_results, visible
 
-from ephys_postprocess.space import Need, available_memory_bytes, check_free_space, chunk_that_fits, estimate_need
+from ephys_postprocess.engine.space_needed import estimate_need
+from ephys_postprocess.machine.space import Need, available_memory_bytes, check_free_space, chunk_that_fits
 
 BOTH = ("--recording", NAME, "--recording", OTHER_NAME)
 
@@ -69,7 +70,7 @@ def optimist(folder):
     """A folder for PYTHONPATH that makes the check of free space pass."""
     (folder / "sitecustomize.py").write_text(
         f"import sys; sys.path.insert(0, {str(CODE)!r})\n"
-        "import ephys_postprocess.space as space\nspace.check_free_space = lambda *_: None\n"
+        "import ephys_postprocess.machine.space as space\nspace.check_free_space = lambda *_: None\n"
     )
     return folder
 
@@ -187,7 +188,7 @@ def poor(folder):
     """A folder for PYTHONPATH that makes the machine look as if 100 kB were free."""
     (folder / "sitecustomize.py").write_text(
         f"import sys; sys.path.insert(0, {str(CODE)!r})\n"
-        "import ephys_postprocess.space as space\nspace.available_memory_bytes = lambda: 100_000\n"
+        "import ephys_postprocess.machine.space as space\nspace.available_memory_bytes = lambda: 100_000\n"
     )
     return folder
 

@@ -6,11 +6,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ephys_postprocess import cli
-from ephys_postprocess.cli_arguments import parse_arguments
-from ephys_postprocess.cli_options import NothingToDo
+from ephys_postprocess.cli import main as cli
+from ephys_postprocess.cli.arguments import parse_arguments
+from ephys_postprocess.cli.options import NothingToDo
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.parameters import Parameters
+from ephys_postprocess.parameters.document import Parameters
 
 DEFAULTS = Parameters().arguments()
 NUM_EXAMPLES = 150

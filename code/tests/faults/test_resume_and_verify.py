@@ -9,9 +9,9 @@ from end_to_end.make_inputs import save
 from faults.conftest import NAME
 from faults.scars import arrays_of
 
-from ephys_postprocess.manifest import FILE_NAME, check_manifest, write_manifest
-from ephys_postprocess.stages.write_results import ResultFiles
-from ephys_postprocess.verify import verify, verify_recording
+from ephys_postprocess.commands.verify import verify, verify_recording
+from ephys_postprocess.results.files import ResultFiles
+from ephys_postprocess.results.manifest import FILE_NAME, check_manifest, write_manifest
 
 KEPT = "kept     "
 
@@ -97,8 +97,9 @@ def test_a_result_is_redone_and_the_log_says_why(reason, own_data, own_results, 
     tally("faults")
     import re
 
-    from ephys_postprocess import pipeline, postprocess
-    from ephys_postprocess.cli_arguments import parse_arguments
+    from ephys_postprocess.cli.arguments import parse_arguments
+    from ephys_postprocess.commands import pipeline
+    from ephys_postprocess.commands import recording as postprocess
 
     change, message = REASONS[reason]
     data, results = shutil.copytree(own_data, tmp_path / "data"), shutil.copytree(own_results, tmp_path / "results")
@@ -123,7 +124,7 @@ def test_a_result_is_redone_and_the_log_says_why(reason, own_data, own_results, 
 
 @pytest.mark.parametrize("field", ["version", "library"])
 def test_other_versions_are_a_reason(own_results, tmp_path, field):
-    from ephys_postprocess import resume
+    from ephys_postprocess.results import resume
 
     results = shutil.copytree(own_results, tmp_path / "results")
     files = ResultFiles(results, NAME)

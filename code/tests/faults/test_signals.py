@@ -135,8 +135,8 @@ def test_a_signal_during_a_long_call_of_compiled_code_ends_it_by_force(tmp_path)
     program = (
         f"import sys; sys.path.insert(0, {str(CODE)!r})\n"
         "import time\nfrom pathlib import Path\n"
-        "from ephys_postprocess.stages.write_results import ResultFiles\n"
-        "from ephys_postprocess.stopping import signals_as_exceptions\n"
+        "from ephys_postprocess.results.files import ResultFiles\n"
+        "from ephys_postprocess.machine.stopping import signals_as_exceptions\n"
         f"files = ResultFiles(Path({str(tmp_path)!r}), 'r')\n"
         "with signals_as_exceptions(), files.held():\n"
         "    files.building.mkdir()\n"
@@ -158,7 +158,7 @@ def test_a_signal_during_a_long_call_of_compiled_code_ends_it_by_force(tmp_path)
 
 
 def test_threads_stop_between_pieces():
-    from ephys_postprocess.threads import map_in_threads
+    from ephys_postprocess.machine.threads import map_in_threads
 
     done = []
 

@@ -5,7 +5,7 @@ import signal
 from faults.conftest import NAME, OTHER_NAME
 from faults.scars import arrays_of, hidden, partial_results
 
-from ephys_postprocess.stages.write_results import ResultFiles
+from ephys_postprocess.results.files import ResultFiles
 
 
 def test_the_second_run_of_a_recording_refuses_and_the_first_is_unharmed(
@@ -76,7 +76,7 @@ def test_only_one_of_many_gets_the_lock(tmp_path):
     """The lock's file is removed by whoever gives it back: nobody may then hold a lock on a file without a name."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from ephys_postprocess.stages.write_results import HeldElsewhereError
+    from ephys_postprocess.results.files import HeldElsewhereError
 
     inside, worst = [], []
 

@@ -7,22 +7,17 @@ from hypothesis import strategies as st
 from reference import amplitude_scalings as reference
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels.amplitude_scalings import (
-    BLOCK_SAMPLES,
-    fit_scalings,
-    sum_fit_windows,
-    template_moments,
-)
+from ephys_postprocess.kernels.amplitude_scalings import BLOCK_SAMPLES, fit_scalings, sum_fit_windows, template_moments
 from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.amplitude_scalings import (
+from ephys_postprocess.stages.traces.amplitude_scalings import (
     AmplitudeScalings,
     find_collisions,
     pack_templates,
     scaling_sparsity_mask,
     template_pair_products,
 )
-from ephys_postprocess.stages.trace_pass import run_trace_pass
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 NUM_CHANNELS, NBEFORE, NUM_SAMPLES, DELTA = 6, 8, 20, 12
 SAMPLING_HZ = 6000.0  # 12 samples are 2 ms

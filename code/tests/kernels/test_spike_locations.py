@@ -10,7 +10,7 @@ from reference import spike_locations as reference
 from ephys_postprocess.kernels import spike_locations as kernels
 from ephys_postprocess.kernels.location_grid import LocationGrid, build_location_grid
 from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
-from ephys_postprocess.stages.spike_locators import locate_on_grid
+from ephys_postprocess.stages.locations.spike_locators import locate_on_grid
 
 STAGGERED_UM = np.array([[16.0 * (row % 2) + 32.0 * side, 20.0 * row] for row in range(6) for side in range(2)])
 quick = settings(max_examples=20, deadline=None)

@@ -14,13 +14,13 @@ from ephys_postprocess.kernels import correlograms as correlogram_kernel
 from ephys_postprocess.kernels import spike_coincidence as coincidence_kernel
 from ephys_postprocess.kernels.censored_period import keep_outside_period
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.stages.amplitude_metrics import _outside_censored_period
-from ephys_postprocess.stages.correlograms import auto_correlograms, correlograms
-from ephys_postprocess.stages.deduplicate import count_coincidences, deduplicate, template_peaks
-from ephys_postprocess.stages.isi_histograms import isi_histograms
-from ephys_postprocess.stages.refractory_metrics import rp_violation
-from ephys_postprocess.stages.spike_train_metrics import synchrony
-from ephys_postprocess.stages.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.quality.amplitude_metrics import _outside_censored_period
+from ephys_postprocess.stages.quality.refractory_metrics import rp_violation
+from ephys_postprocess.stages.quality.spike_train_metrics import synchrony
+from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms
+from ephys_postprocess.stages.spike_trains.deduplicate import count_coincidences, deduplicate, template_peaks
+from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
 
 FEW = settings(max_examples=30, deadline=None)
 

@@ -6,7 +6,7 @@ from reference import template_similarity as reference
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import Sparsity
-from ephys_postprocess.stages.template_similarity import template_similarity
+from ephys_postprocess.stages.templates.template_similarity import template_similarity
 
 
 def make_templates(seed, num_units=7, num_channels=6, is_zero_outside=True):

@@ -6,7 +6,7 @@ import spikeinterface.core as si
 
 from ephys_postprocess.accelerate import ACCELERATED_EXTENSIONS, compute
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.spikeinterface_adapters.pca_models import restore_pca_models
+from ephys_postprocess.results.pca_models import restore_pca_models
 
 EXTENSIONS = {
     "random_spikes": {"max_spikes_per_unit": 60, "seed": 3},
@@ -113,6 +113,6 @@ def test_problems_are_told_at_once(inputs):
 
 
 def test_the_list_of_accelerated_extensions_is_the_table():
-    from ephys_postprocess.spikeinterface_adapters.extensions import COMPUTED_BY, CONSUMERS
+    from ephys_postprocess.engine.extensions import COMPUTED_BY, CONSUMERS
 
     assert set(ACCELERATED_EXTENSIONS) == {*COMPUTED_BY, *CONSUMERS}

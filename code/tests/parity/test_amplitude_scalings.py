@@ -5,8 +5,8 @@ import pytest
 from reference.small_analyzer import columns_of, make_recording_and_sorting, trace_sources
 from spikeinterface.core import NumpySorting, create_sorting_analyzer
 
-from ephys_postprocess.stages.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
-from ephys_postprocess.stages.trace_pass import run_trace_pass
+from ephys_postprocess.stages.traces.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 ONE_JOB = {"n_jobs": 1, "progress_bar": False}
 

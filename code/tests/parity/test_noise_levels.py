@@ -8,8 +8,8 @@ from spikeinterface.core.job_tools import chunk_duration_to_chunk_size
 from spikeinterface.core.time_series_tools import get_random_sample_slices
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.stages import noise_levels as stage
-from ephys_postprocess.stages.noise_levels import compute_noise_levels, draw_random_slices, duration_to_samples
+from ephys_postprocess.stages.traces import noise_levels as stage
+from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices, duration_to_samples
 
 STRETCHES = {"num_chunks_per_segment": 4, "chunk_size": 3_001, "seed": 8}
 

@@ -8,8 +8,8 @@ import spikeinterface as si
 from spikeinterface.core import compute_sparsity, generate_ground_truth_recording, get_random_data_chunks
 from spikeinterface.metrics.quality.pca_metrics import nearest_neighbors_isolation, nearest_neighbors_noise_overlap
 
-from ephys_postprocess.stages.nn_advanced import nn_advanced
-from ephys_postprocess.stages.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
+from ephys_postprocess.stages.quality.nn_advanced import nn_advanced
+from ephys_postprocess.stages.quality.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
 
 RADIUS_UM = 60
 DURATION_S = 10.0

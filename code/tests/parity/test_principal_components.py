@@ -8,10 +8,10 @@ from spikeinterface.core import create_sorting_analyzer, generate_ground_truth_r
 from threadpoolctl import threadpool_limits
 
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.spikeinterface_adapters.pca_models import restore_pca_models
-from ephys_postprocess.stages import principal_components as stage
-from ephys_postprocess.stages.all_spike_projections import AllSpikeProjections
-from ephys_postprocess.stages.trace_pass import run_trace_pass
+from ephys_postprocess.results.pca_models import restore_pca_models
+from ephys_postprocess.stages.principal_components import models as stage
+from ephys_postprocess.stages.principal_components.all_spike_projections import AllSpikeProjections
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 from ephys_postprocess.traces import RecordingTraces
 
 ONE_JOB = {"n_jobs": 1, "progress_bar": False}

@@ -6,9 +6,9 @@ from reference.small_analyzer import columns_of, make_recording_and_sorting, tra
 from spikeinterface.core import create_sorting_analyzer
 from spikeinterface.postprocessing import compute_spike_amplitudes
 
-from ephys_postprocess.stages.spike_amplitudes import SpikeAmplitudes
-from ephys_postprocess.stages.templates import find_peak_shifts
-from ephys_postprocess.stages.trace_pass import run_trace_pass
+from ephys_postprocess.stages.templates.templates import find_peak_shifts
+from ephys_postprocess.stages.traces.spike_amplitudes import SpikeAmplitudes
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 ONE_JOB = {"n_jobs": 1, "progress_bar": False}
 

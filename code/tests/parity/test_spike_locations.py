@@ -9,9 +9,9 @@ from spikeinterface.core import NumpyRecording
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.spike_locations import grid_prototype, prepare_spike_locations
-from ephys_postprocess.stages.trace_pass import run_trace_pass
-from ephys_postprocess.stages.unit_locations import locate_units
+from ephys_postprocess.stages.locations.spike_locations import grid_prototype, prepare_spike_locations
+from ephys_postprocess.stages.locations.unit_locations import locate_units
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 SEED = 4
 

@@ -15,12 +15,12 @@ from spikeinterface.postprocessing.isi import compute_isi_histograms_numpy
 from spikeinterface.postprocessing.template_similarity import compute_similarity_with_templates_array
 
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
-from ephys_postprocess.stages.correlograms import auto_correlograms, correlograms
-from ephys_postprocess.stages.deduplicate import deduplicate, template_peaks
-from ephys_postprocess.stages.isi_histograms import isi_histograms
-from ephys_postprocess.stages.template_similarity import template_similarity
-from ephys_postprocess.stages.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.quality import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
+from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms
+from ephys_postprocess.stages.spike_trains.deduplicate import deduplicate, template_peaks
+from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
+from ephys_postprocess.stages.templates.template_similarity import template_similarity
 
 
 @pytest.fixture(scope="module", params=[(20.0,), (12.0, 9.5)], ids=["one segment", "two segments"])

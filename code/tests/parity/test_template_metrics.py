@@ -9,8 +9,12 @@ from spikeinterface.core import generate_ground_truth_recording
 from spikeinterface.metrics.template import metrics as stock_metrics
 from spikeinterface.metrics.template.template_metrics import ComputeTemplateMetrics
 
-from ephys_postprocess import template_footprint
-from ephys_postprocess.stages.template_metrics import FOOTPRINT_COLUMNS, MAIN_CHANNEL_METRICS, template_metrics
+from ephys_postprocess.stages.templates import footprint as template_footprint
+from ephys_postprocess.stages.templates.template_metrics import (
+    FOOTPRINT_COLUMNS,
+    MAIN_CHANNEL_METRICS,
+    template_metrics,
+)
 
 NAMES = (*MAIN_CHANNEL_METRICS, *FOOTPRINT_COLUMNS)
 

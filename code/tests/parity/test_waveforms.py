@@ -12,10 +12,15 @@ from spikeinterface.core.template_tools import (
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import Sparsity
-from ephys_postprocess.stages.average_templates import average_dense_templates, average_packed_templates
-from ephys_postprocess.stages.random_spikes import select_random_spikes
-from ephys_postprocess.stages.templates import compute_templates, find_main_channels, find_peak_shifts, unpack_channels
-from ephys_postprocess.stages.waveforms import WaveformSelection, open_waveforms
+from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
+from ephys_postprocess.stages.templates.average_templates import average_dense_templates, average_packed_templates
+from ephys_postprocess.stages.templates.templates import (
+    compute_templates,
+    find_main_channels,
+    find_peak_shifts,
+    unpack_channels,
+)
+from ephys_postprocess.stages.traces.waveforms import WaveformSelection, open_waveforms
 
 OPERATORS = ["average", "std", "median", ["percentile", 20]]
 CHUNK_SAMPLES = 30_000

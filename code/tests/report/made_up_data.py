@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ephys_postprocess.metric_dictionary import THRESHOLDS
 from ephys_postprocess.report.contents import (
     Correlograms,
     Duplicate,
@@ -13,6 +12,7 @@ from ephys_postprocess.report.contents import (
     Templates,
     WaveformSample,
 )
+from ephys_postprocess.results.columns import THRESHOLDS
 
 MARKUP = "<script>alert(1)</script>"
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from reference.small_analyzer import make_recording_and_sorting
 
-from ephys_postprocess.reporting import remake_report, write_report_file
-from ephys_postprocess.spikeinterface_adapters.report_data import open_result, read_report_data, recording_name_of
+from ephys_postprocess.commands.report import remake_report, write_report_file
+from ephys_postprocess.report.read import read_report_data
+from ephys_postprocess.results.finished_result import open_result, recording_name_of
 
 
 @pytest.fixture(scope="module")

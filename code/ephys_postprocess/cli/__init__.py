@@ -1,0 +1,1 @@
+"""The command line: argv to parameters and execution, messages and exit codes."""

@@ -1,0 +1,104 @@
+"""The command line: argv → parameters and execution; messages and exit codes. The only module that knows argparse.
+
+Heavy modules are imported only once the arguments are known to be right, so that a mistake shows within a second.
+"""
+
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+
+from ephys_postprocess.cli.arguments import Arguments, parse_arguments
+from ephys_postprocess.cli.console import logging_to_console
+from ephys_postprocess.cli.options import NothingToDo
+from ephys_postprocess.errors import CapsuleError, ParameterError
+from ephys_postprocess.machine.stage_log import standard_output_for_events
+from ephys_postprocess.machine.stopping import (
+    STOPS,
+    Terminated,
+    exit_code,
+    farewell,
+    raise_if_stopping,
+    signals_as_exceptions,
+)
+
+EXIT_DONE, EXIT_FAILED, EXIT_CALLERS_MISTAKE = 0, 1, 2
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Returns
+    -------
+    int
+        0 done (or skipped upstream), 1 a recording failed or a bug, 2 the caller's mistake, 130 interrupted,
+        143 terminated.
+    """
+    try:
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    except ParameterError as err:
+        print(err, file=sys.stderr)
+        return EXIT_CALLERS_MISTAKE
+    except NothingToDo:
+        return EXIT_DONE
+    execution = arguments.execution
+    is_json = execution.progress == "json"
+    try:
+        with (
+            standard_output_for_events() if is_json else nullcontext(),
+            logging_to_console(execution.log_level, is_json),
+            signals_as_exceptions(),
+        ):
+            return _run_and_report(arguments)
+    except STOPS as stopped:
+        number = signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT
+    with suppress(OSError):  # Ctrl-C ends the reader of a pipe, too
+        print(farewell(number), file=sys.stderr)
+    return exit_code(number)
+
+
+def _run_and_report(arguments: Arguments) -> int:
+    try:
+        for warning in arguments.warnings:
+            log.warning("%s", warning)
+        return _run(arguments)
+    except CapsuleError as err:
+        if arguments.execution.debug:
+            traceback.print_exc()
+        print(err, file=sys.stderr)
+        return EXIT_CALLERS_MISTAKE
+    except Exception:  # noqa: BLE001 - the last resort: our bug, told with its traceback
+        raise_if_stopping()
+        traceback.print_exc()
+        return EXIT_FAILED
+
+
+def _run(arguments: Arguments) -> int:
+    parameters, execution = arguments.parameters, arguments.execution
+    if arguments.verify_folder is not None:
+        from ephys_postprocess.commands.verify import verify
+
+        return verify(arguments.verify_folder, execution.num_jobs)
+    if arguments.num_units_to_audit is not None:
+        from ephys_postprocess.commands.audit import audit
+
+        return audit(arguments.num_units_to_audit, execution)
+    if arguments.report_of is not None:
+        from ephys_postprocess.commands.report import remake_report
+
+        return remake_report(arguments.report_of, arguments.report_folder, execution.num_jobs)
+    if arguments.from_result is not None:
+        from ephys_postprocess.commands.export_phy import export_finished_result
+
+        return export_finished_result(arguments.from_result, execution.export_phy_folder, execution)
+    if arguments.is_example:
+        from ephys_postprocess.commands.example import run_example
+
+        return run_example(parameters, execution)
+    from ephys_postprocess.commands.pipeline import run
+
+    return run(parameters, execution)

@@ -1,0 +1,136 @@
+"""Every option of the command line and its help."""
+
+import argparse
+from typing import Any, NoReturn
+
+from ephys_postprocess import __version__
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.machine.execution import FAILURE_POLICIES, PROGRESS_STYLES
+
+EPILOG = """\
+precedence: defaults < parameters (--params, or code/params.json where nothing is given) < single flags.
+
+positional arguments may stand in any order and are told apart by content: true or false is use_motion_corrected, a
+number is n_jobs, anything else is the parameters (a file or JSON text).
+
+"""
+
+
+class NothingToDo(Exception):  # noqa: N818 - not an error
+    """--help or --version has been printed."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that `cli.main` alone decides on exit codes."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ParameterError(f"{message[:1].upper()}{message[1:]}. See --help.")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002 - argparse's signature
+        raise NothingToDo
+
+    def print_help(self, file: Any = None) -> None:
+        from ephys_postprocess.parameters.docs import RULE, help_overview
+
+        self.epilog = f"{EPILOG}{RULE}\n\n{help_overview()}\n"
+        super().print_help(file)
+
+
+def make_parser() -> _Parser:
+    """Every option, with its help."""
+    parser = _Parser(
+        prog="run",
+        description="Postprocess spike-sorted recordings: from data/ to results/, one SortingAnalyzer a recording.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("values", nargs="*", metavar="use_motion_corrected | n_jobs | params", help="see below")
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--example", action="store_true", help="make an example recording and postprocess that")
+    parser.add_argument(
+        "--verify", metavar="RESULTS", help="only check that the results in this folder are complete and unchanged"
+    )
+    parser.add_argument(
+        "--audit",
+        metavar="N",
+        help="only recompute N random units of each result in --results with stock SpikeInterface, from --data, and "
+        "report the worst differences",
+    )
+    parser.add_argument(
+        "--report",
+        dest="report_of",
+        metavar="RESULT",
+        help="only make the report of a finished result (postprocessed_NAME.zarr, stock SpikeInterface's too), beside "
+        "it or in --results",
+    )
+    parser.add_argument(
+        "--from",
+        dest="from_result",
+        metavar="RESULT",
+        help="with --export-phy: only export this finished result (postprocessed_NAME.zarr)",
+    )
+    _add_parameter_options(parser)
+    _add_execution_options(parser)
+    return parser
+
+
+def _add_parameter_options(parser: _Parser) -> None:
+    group = parser.add_argument_group("what to compute")
+    group.add_argument("--params", metavar="JSON_OR_FILE", help="parameters as JSON text or a file of it")
+    group.add_argument("--params-file", metavar="FILE", help="the same, as a file")
+    group.add_argument("--params-str", metavar="JSON", help="the same, as JSON text")
+    group.add_argument(
+        "--use-motion-corrected",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="apply the motion that preprocessing estimated",
+    )
+    group.add_argument("--skip-extensions", metavar="A,B", help="leave these extensions out, and whatever needs them")
+
+
+def _add_execution_options(parser: _Parser) -> None:
+    group = parser.add_argument_group("how to run (cannot change a result)")
+    group.add_argument(
+        "--n-jobs",
+        metavar="N",
+        help="threads: a whole number, -1 = all cores (the default), or a share such as 0.5 or 1.0; never below 1 nor "
+        "above the cores granted by CO_CPUS, N_JOBS_EXT, SLURM_CPUS_PER_TASK, SLURM_CPUS_ON_NODE, CPU affinity and "
+        "cgroup",
+    )
+    for name in ("data", "results", "scratch"):
+        default = "../scratch, else the temporary folder" if name == "scratch" else f"../{name}, beside code/"
+        group.add_argument(f"--{name}", metavar="FOLDER", help=f"default: {default}")
+    group.add_argument(
+        "--recording", action="append", metavar="NAME", help="only this recording; may be given several times"
+    )
+    group.add_argument(
+        "--on-failure",
+        choices=FAILURE_POLICIES,
+        help="a recording that fails here: exit code 1 (fail, the default), or a placeholder and exit code 0",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        default=None,
+        help="keep results that are complete and were made from the same inputs, parameters and version",
+    )
+    group.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        default=None,
+        help="open recordings saved as .pkl: a pickle can run any code, so only for files you trust",
+    )
+    group.add_argument("--no-report", dest="report", action="store_false", default=None, help="no HTML report")
+    group.add_argument(
+        "--export-phy",
+        metavar="FOLDER",
+        help="also write a folder for phy, with the principal components of all spikes: FOLDER itself for one "
+        "recording, FOLDER/NAME for several",
+    )
+    group.add_argument(
+        "--progress",
+        choices=PROGRESS_STYLES,
+        help="default: auto = a live bar on a terminal, else plain lines; json = one event a line on standard output, "
+        "the log on standard error",
+    )
+    group.add_argument("--debug", action="store_true", default=None, help="more log, and tracebacks of every failure")

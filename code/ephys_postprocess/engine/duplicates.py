@@ -1,0 +1,53 @@
+"""Which units stay: those whose spikes no other unit has."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from ephys_postprocess.engine.sampling import SampledTemplates
+from ephys_postprocess.inputs.opened import Inputs
+from ephys_postprocess.machine.stage_log import Stage
+from ephys_postprocess.stages.spike_trains.deduplicate import deduplicate, template_peaks
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KeptUnits:
+    """Which units stay, and what is known of those that go."""
+
+    is_kept: np.ndarray  # bool (num_units,)
+    duplicates: list[dict]  # a row each: removed_unit_id, kept_unit_id, shared_fraction
+
+    def summary(self, seconds: float) -> str:
+        """The closing line of a recording."""
+        units_in, units_out = self.is_kept.size, int(self.is_kept.sum())
+        return f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out, {seconds:.1f} s"
+
+
+def remove_duplicates(
+    inputs: Inputs, sampled: SampledTemplates, duplicate_threshold: float | None, stage: Stage
+) -> KeptUnits:
+    """Find the units whose spikes another unit has; every one removed is named in the log."""
+    num_units = inputs.spikes.num_units
+    if duplicate_threshold is None or num_units == 0:
+        stage.count(units=num_units)
+        return KeptUnits(np.ones(num_units, dtype=bool), [])
+    shifts, amplitudes = template_peaks(sampled.templates, sampled.main_columns, sampled.nbefore)
+    found = deduplicate(
+        inputs.spikes,
+        shifts,
+        amplitudes,
+        duplicate_threshold=duplicate_threshold,
+        num_threads=inputs.num_threads,
+    )
+    duplicates = found.as_rows(inputs.loaded.sorting.unit_ids)
+    for row in duplicates:
+        logger.info(
+            "  duplicate: unit %(removed_unit_id)s removed in favour of unit %(kept_unit_id)s, "
+            "which has %(shared_fraction).1f %% of its spikes",
+            {**row, "shared_fraction": 100 * row["shared_fraction"]},
+        )
+    stage.count(units_in=num_units, duplicates_removed=len(duplicates), units_out=int(found.is_kept.sum()))
+    return KeptUnits(found.is_kept, duplicates)

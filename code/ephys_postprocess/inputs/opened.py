@@ -1,0 +1,118 @@
+"""One recording's inputs as everything after them sees them: traces, spikes, and the fingerprint of both."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.data_folder import Found, RecordingInput
+from ephys_postprocess.inputs.fingerprints import InputFingerprint, fingerprint_files, fingerprint_inputs
+from ephys_postprocess.inputs.loading import Loaded, load_recording_and_sorting
+from ephys_postprocess.inputs.trace_sources import can_return_in_uV, spike_trains, trace_source
+from ephys_postprocess.inputs.trace_survey import survey_traces
+from ephys_postprocess.machine.execution import Execution
+from ephys_postprocess.machine.space import chunk_that_fits
+from ephys_postprocess.machine.stage_log import StageLog
+from ephys_postprocess.parameters.document import Parameters
+from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.traces import TraceSource
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Inputs:
+    """One recording's inputs with its traces and spikes as arrays."""
+
+    loaded: Loaded
+    fingerprint: InputFingerprint
+    data_folder: Path
+    input_names: tuple[str, ...]  # files in `data_folder` that the result is made from
+    metadata_files: tuple[Path, ...]  # of the session
+    traces: TraceSource
+    spikes: SpikeTrains | None  # of every unit; None once they are let go
+    return_in_uV: bool
+    num_threads: int
+    chunk_samples: int
+    scratch_folder: Path
+
+    def let_spikes_go(self) -> None:
+        """Forget the spikes: the analyzer has those of the units kept, and all of them twice are a lot of memory."""
+        self.spikes = None
+        self.loaded = replace(self.loaded, sorting=None)
+
+    def check_unchanged(self) -> None:
+        """Raise InputError where an input file is not what it was when the run began."""
+        if fingerprint_files(self.data_folder, list(self.input_names))[0] != self.fingerprint.files:
+            raise InputError(
+                f"{self.loaded.recording_name}: inputs changed while they were read, so the result would be a "
+                "mixture. Wait until nothing writes to them any more, and run again."
+            )
+
+
+def open_inputs(
+    item: RecordingInput, found: Found, parameters: Parameters, execution: Execution, log: StageLog
+) -> Inputs:
+    """Open the recording and its sorting; raises UpstreamSkipped or InputError."""
+    with log.stage("load_inputs") as stage:
+        loaded = load_recording_and_sorting(
+            item, use_motion_corrected=parameters.use_motion_corrected, allow_pickle=execution.allow_pickle
+        )
+        stage.count(
+            units=loaded.sorting.get_num_units(),
+            channels=loaded.recording_to_read.get_num_channels(),
+            segments=loaded.recording_to_read.get_num_segments(),
+        )
+    return open_traces(loaded, item, found, parameters, execution)
+
+
+def open_traces(
+    loaded: Loaded, item: RecordingInput, found: Found, parameters: Parameters, execution: Execution
+) -> Inputs:
+    """Decide how traces are read, and take the fingerprint of what the result will be made from."""
+    recording = loaded.recording_to_read
+    return_in_uV = parameters.return_in_uV and can_return_in_uV(recording)
+    traces = trace_source(recording, return_in_uV=return_in_uV)
+    spikes = spike_trains(loaded.sorting, traces.segment_lengths)
+    survey = survey_traces(traces)
+    broken = survey.broken(recording.channel_ids)
+    if broken:
+        raise InputError(f"preprocessed_{loaded.recording_name}: the traces hold {broken}. Run preprocessing again.")
+    for alarm in survey.alarms(recording.channel_ids):
+        logger.warning("  %s", alarm)
+    metadata = [path.relative_to(item.data_folder).as_posix() for path in found.metadata_files]
+    names = (*loaded.input_files, *metadata)
+    fingerprint = fingerprint_inputs(
+        item.data_folder,
+        list(names),
+        survey.digest,
+        spikes,
+        loaded.sorting.unit_ids,
+        {"skip_times": item.skip_times},
+    )
+    return Inputs(
+        loaded=loaded,
+        fingerprint=fingerprint,
+        data_folder=item.data_folder,
+        input_names=names,
+        metadata_files=tuple(found.metadata_files),
+        traces=traces,
+        spikes=spikes,
+        return_in_uV=return_in_uV,
+        num_threads=execution.num_jobs,
+        chunk_samples=_chunk_samples(traces, execution),
+        scratch_folder=execution.scratch_folder,
+    )
+
+
+def _chunk_samples(traces: TraceSource, execution: Execution) -> int:
+    rate_hz, itemsize = traces.sampling_frequency_hz, traces.dtype.itemsize
+    asked = execution.chunk_samples(rate_hz, traces.num_channels, itemsize)
+    fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_jobs)
+    if fitting < asked:
+        logger.warning(
+            "  Too little memory for chunks of %.3g s: traces are read %.3g s at a time.",
+            asked / rate_hz,
+            fitting / rate_hz,
+        )
+    return fitting

@@ -1,0 +1,172 @@
+"""The sorting to postprocess: opening it in any saved form, and fitting it to its recording."""
+
+import numpy as np
+import spikeinterface.core as si
+from spikeinterface.core.basesorting import SpikeVectorSortingSegment, minimum_spike_dtype
+
+from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.data_folder import RecordingInput, is_zarr
+from ephys_postprocess.inputs.saved_objects import NotAttachedError, open_saved_folder, refusal
+
+RELATIVE_RATE_TOLERANCE = 1e-5  # what SpikeInterface's analyzer takes for the same rate
+
+
+def open_sorting(recording_input: RecordingInput, journal, *, allow_pickle: bool) -> si.BaseSorting:
+    """The sorting in spikesorted_{name}: SpikeInterface folder, npz (the file or inside the folder) or zarr."""
+    path = recording_input.saved_sorting
+    if path is None:
+        here = sorted(entry.name for entry in recording_input.sorting_folder.glob("spikesorted_*"))
+        raise InputError(
+            f"No sorting for recording {recording_input.recording_name!r}: looked for "
+            f"spikesorted_{recording_input.recording_name} in {recording_input.sorting_folder} and found "
+            f"{', '.join(here) or 'no spikesorted_* at all'}. Attach the spike-sorting output of this recording."
+        )
+    journal.used(path)
+    try:
+        if path.is_file():
+            return _open_npz(path)
+        inside = _single_store_inside(path)
+        if inside is not None and inside.is_file():
+            return _open_npz(inside)
+        return open_saved_folder(inside or path, si.BaseSorting, allow_pickle=allow_pickle)
+    except NotAttachedError as error:
+        raise InputError(f"{path}: incomplete: {error}. Attach everything the spike sorter wrote.") from error
+
+
+def fit_sorting(
+    sorting: si.BaseSorting, recording: si.BaseRecording, journal, where: str = "The sorting"
+) -> tuple[si.BaseSorting, dict]:
+    """The sorting as it can be used with the recording, and the spikes past its end that were removed, by unit id.
+
+    Units stay, also those without spikes. Spikes out of order are sorted by segment and sample (spikes at the same
+    sample keep their order), as everything downstream searches them. Errors begin with `where`.
+
+    Raises
+    ------
+    InputError
+        Another rate or number of segments, unit ids used twice, spikes before the start or of no unit.
+    """
+    _check_units(sorting, where)
+    _check_pairing(sorting, recording, where)
+    spikes = _spike_vector(sorting, where)
+    _check_spikes(spikes, sorting, where)
+    is_ordered = _is_ordered(spikes)
+    if not is_ordered:
+        spikes = spikes[np.lexsort((spikes["sample_index"], spikes["segment_index"]))]
+        journal.note("Spikes were not in order of time and have been sorted.")
+    lengths = [recording.get_num_samples(segment_index=index) for index in range(recording.get_num_segments())]
+    is_inside = spikes["sample_index"] < np.asarray(lengths)[spikes["segment_index"]]
+    excess_spikes = _count_by_unit(spikes["unit_index"][~is_inside], sorting.unit_ids)
+    if excess_spikes:
+        journal.note(_excess_note(excess_spikes))
+    if sorting.sampling_frequency != recording.sampling_frequency:
+        journal.note(
+            f"The sorting's rate {sorting.sampling_frequency} Hz is taken for the recording's "
+            f"{recording.sampling_frequency} Hz."
+        )
+    elif is_ordered and not excess_spikes:
+        return sorting, {}
+    return _in_memory(spikes[is_inside], sorting, recording), excess_spikes
+
+
+def _open_npz(path) -> si.BaseSorting:
+    with refusal(path):
+        sorting = si.read_npz_sorting(path)
+        for segment_index, segment in enumerate(sorting.segments):
+            unknown = np.setdiff1d(segment.spike_labels, sorting.unit_ids)
+            if unknown.size:
+                raise InputError(
+                    f"{path}: segment {segment_index} has spikes of units {unknown[:5].tolist()}, which are not among "
+                    "its unit_ids. Save the sorting again."
+                )
+    return sorting
+
+
+def _single_store_inside(folder):
+    """An npz file or zarr store inside a folder that is no sorting of SpikeInterface itself."""
+    markers = ("si_folder.json", "numpysorting_info.json", "npz.json")
+    if is_zarr(folder) or any((folder / marker).exists() for marker in markers):
+        return None
+    stores = [entry for entry in sorted(folder.iterdir()) if entry.name.endswith(".npz") or is_zarr(entry)]
+    if len(stores) > 1:
+        names = ", ".join(store.name for store in stores)
+        raise InputError(f"{folder}: holds several sortings ({names}). It must hold one. Remove the others.")
+    return stores[0] if stores else None
+
+
+def _check_units(sorting: si.BaseSorting, where: str) -> None:
+    ids, counts = np.unique(np.asarray(sorting.unit_ids).astype(str), return_counts=True)
+    if np.any(counts > 1):
+        raise InputError(
+            f"{where}: unit ids used more than once: {', '.join(ids[counts > 1])}. Each unit needs its own. "
+            "Rename the units and save the sorting again."
+        )
+
+
+def _check_pairing(sorting: si.BaseSorting, recording: si.BaseRecording, where: str) -> None:
+    rates_hz = sorting.sampling_frequency, recording.sampling_frequency
+    if not np.isclose(*rates_hz, rtol=RELATIVE_RATE_TOLERANCE, atol=0):
+        raise InputError(
+            f"{where}: the sampling rate is {rates_hz[0]} Hz, the recording's {rates_hz[1]} Hz. They must be equal. "
+            "Attach the sorting of this recording."
+        )
+    counts = sorting.get_num_segments(), recording.get_num_segments()
+    # A sorting kept in memory forgets trailing segments without spikes, and any without spikes has one segment.
+    is_spikeless = counts[0] == 1 and sorting.get_num_units() == 0
+    if counts[0] != counts[1] and not is_spikeless:
+        raise InputError(
+            f"{where}: the sorting has {counts[0]} segments, the recording {counts[1]}. They must be equal. Attach the "
+            "sorting of this recording."
+        )
+
+
+def _spike_vector(sorting: si.BaseSorting, where: str) -> np.ndarray:
+    with refusal(where):
+        found = sorting.to_spike_vector()
+        if any(found.dtype[name].kind not in "iu" for name, _ in minimum_spike_dtype):
+            raise InputError(f"{where}: spikes must be whole sample numbers, not {found.dtype}. Save it again.")
+        spikes = np.empty(found.size, dtype=minimum_spike_dtype)
+        for name, _ in minimum_spike_dtype:
+            spikes[name] = found[name]
+    return spikes
+
+
+def _check_spikes(spikes: np.ndarray, sorting: si.BaseSorting, where: str) -> None:
+    for name, limit, meaning in (
+        ("sample_index", None, "before the recording's start"),
+        ("unit_index", sorting.get_num_units(), "of a unit that is not there"),
+        ("segment_index", sorting.get_num_segments(), "of a segment that is not there"),
+    ):
+        is_bad = spikes[name] < 0
+        if limit is not None:
+            is_bad |= spikes[name] >= limit
+        if np.any(is_bad):
+            raise InputError(
+                f"{where}: {np.count_nonzero(is_bad)} spikes {meaning} ({name} {spikes[name][is_bad][0]}). "
+                "It is broken or belongs to another recording. Run spike sorting again."
+            )
+
+
+def _is_ordered(spikes: np.ndarray) -> bool:
+    segment_steps, sample_steps = np.diff(spikes["segment_index"]), np.diff(spikes["sample_index"])
+    return bool(np.all((segment_steps > 0) | ((segment_steps == 0) & (sample_steps >= 0))))
+
+
+def _count_by_unit(unit_indices: np.ndarray, unit_ids: np.ndarray) -> dict:
+    indices, counts = np.unique(unit_indices, return_counts=True)
+    return {unit_ids[index].item(): int(count) for index, count in zip(indices, counts, strict=True)}
+
+
+def _excess_note(excess_spikes: dict) -> str:
+    listed = ", ".join(f"{unit_id}: {count}" for unit_id, count in list(excess_spikes.items())[:10])
+    more = ", …" if len(excess_spikes) > 10 else ""
+    return f"Removed {sum(excess_spikes.values())} spikes past the end of the recording (unit: spikes; {listed}{more})."
+
+
+def _in_memory(spikes: np.ndarray, sorting: si.BaseSorting, recording: si.BaseRecording) -> si.NumpySorting:
+    fitted = si.NumpySorting(spikes, recording.sampling_frequency, sorting.unit_ids)
+    # NumpySorting counts segments up to the last spike's.
+    for segment_index in range(fitted.get_num_segments(), recording.get_num_segments()):
+        fitted.add_sorting_segment(SpikeVectorSortingSegment(spikes, segment_index, sorting.unit_ids))
+    sorting.copy_metadata(fitted)
+    return fitted

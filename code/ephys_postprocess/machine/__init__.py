@@ -1,0 +1,1 @@
+"""The computer that a run meets: cores, threads, memory, disk, signals, compiled code, progress."""

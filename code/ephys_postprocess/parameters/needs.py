@@ -1,0 +1,135 @@
+"""What each extension and metric needs: missing needs are refused, skipped extensions take their dependents along."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, Extensions
+from ephys_postprocess.parameters.metric_extensions import QualityMetrics
+from ephys_postprocess.parameters.problems import Problem, unknown_name
+from ephys_postprocess.parameters.quality_metrics import PC_METRICS
+from ephys_postprocess.parameters.types import Computed
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The extensions that will be computed, and what there is to say about it."""
+
+    extensions: Extensions
+    problems: list[Problem]  # extensions whose needs are not computed
+    warnings: tuple[str, ...]
+
+
+def resolve_extensions(extensions: Extensions, skip: tuple[str, ...], given: dict[str, Any]) -> Resolution:
+    """Leave out what is to be skipped and what needs it; find needs that nothing will meet.
+
+    Parameters
+    ----------
+    extensions : Extensions
+        As declared or as asked for.
+    skip : tuple of str
+        Names of extensions not to compute.
+    given : dict
+        The `extensions` object of the translated document, to tell a value given from a default.
+    """
+    kept, warnings = _without(extensions, skip)
+    kept, metric_warnings = _without_unmet_metrics(kept, given)
+    kept, window_warnings = _with_window_of_waveforms(kept, given)
+    return Resolution(kept, _unmet_needs(extensions), (*warnings, *metric_warnings, *window_warnings))
+
+
+def unknown_extensions(names: tuple[str, ...]) -> list[Problem]:
+    """Names to skip that are no extension's."""
+    return [
+        Problem(f"--skip-extensions {name}", unknown_name(name, EXTENSION_NAMES, "extension"))
+        for name in names
+        if name not in EXTENSION_NAMES
+    ]
+
+
+def missing_needs(needs: tuple[str, ...], available: tuple[str, ...]) -> list[str]:
+    """Those of `needs` that `available` does not meet; "a|b" is met by either."""
+    return [need for need in needs if not any(name in available for name in need.split("|"))]
+
+
+def _computed(extensions: Extensions) -> dict[str, Computed]:
+    return {name: getattr(extensions, name) for name in extensions.keys()}  # noqa: SIM118 - names, not fields
+
+
+def _unmet_needs(extensions: Extensions) -> list[Problem]:
+    computed = _computed(extensions)
+    problems = []
+    for name, extension in computed.items():
+        missing = missing_needs(extension.needed(), tuple(computed))
+        if missing:
+            needed = " and ".join("'" + need.replace("|", "' or '") + "'" for need in missing)
+            sentence = f"needs {needed}, which is not computed. Add it, or leave {name} out."
+            problems.append(Problem(f"extensions.{name}", sentence))
+    return problems
+
+
+def _without(extensions: Extensions, skip: tuple[str, ...]) -> tuple[Extensions, list[str]]:
+    computed = _computed(extensions)
+    skipped = [name for name in skip if name in computed]
+    for name in skipped:
+        del computed[name]
+    dependents = []
+    while broken := {
+        name: missing
+        for name, extension in computed.items()
+        if (missing := missing_needs(extension.needed(), tuple(computed)))
+    }:
+        for name, missing in broken.items():
+            dependents.append(f"{name} (needs {', '.join(missing)})")
+            del computed[name]
+    if not skipped:
+        return extensions, []
+    warning = f"Skipped as asked: {', '.join(skipped)}."
+    if dependents:
+        warning += f" Left out with them: {', '.join(dependents)}."
+    return _only(extensions, computed), [warning]
+
+
+def _only(extensions: Extensions, computed: dict[str, Computed]) -> Extensions:
+    return extensions.model_copy(update={name: computed.get(name) for name in EXTENSION_NAMES})
+
+
+def _without_unmet_metrics(extensions: Extensions, given: dict[str, Any]) -> tuple[Extensions, list[str]]:
+    metrics = extensions.quality_metrics
+    if metrics is None:
+        return extensions, []
+    warnings = _unused_metric_params(metrics, given)
+    available = extensions.keys()
+    unmet = {}
+    for name in metrics.metric_names:
+        is_left_out = metrics.skip_pc_metrics and name in PC_METRICS
+        missing = missing_needs(getattr(metrics.metric_params, name).needed(), tuple(available))
+        if missing and not is_left_out:
+            unmet[name] = " and ".join(missing).replace("|", " or ")
+    if not unmet:
+        return extensions, warnings
+    names = tuple(name for name in metrics.metric_names if name not in unmet)
+    reasons = ", ".join(f"{name} (needs {missing})" for name, missing in unmet.items())
+    warnings.append(f"Quality metrics left out, because what they need is not computed: {reasons}.")
+    update = metrics.model_copy(update={"metric_names": names}) if names else None
+    return extensions.model_copy(update={"quality_metrics": update}), warnings
+
+
+def _unused_metric_params(metrics: QualityMetrics, given: dict[str, Any]) -> list[str]:
+    params = (given.get("quality_metrics") or {}).get("metric_params") or {}
+    unused = [name for name in params if name not in metrics.metric_names]
+    return [f"Parameters of metrics that are not asked for, without effect: {', '.join(unused)}."] if unused else []
+
+
+def _with_window_of_waveforms(extensions: Extensions, given: dict[str, Any]) -> tuple[Extensions, list[str]]:
+    """Templates made from waveforms have their window (as in SpikeInterface): say so where another was given."""
+    waveforms, templates = extensions.waveforms, extensions.templates
+    if waveforms is None or templates is None:
+        return extensions, []
+    window = {"ms_before": waveforms.ms_before, "ms_after": waveforms.ms_after}
+    ignored = [
+        f"templates.{name} = {getattr(templates, name):g}"
+        for name in (given.get("templates") or {})
+        if name in window and getattr(templates, name) != window[name]
+    ]
+    warnings = [f"Without effect, because templates are made from waveforms: {', '.join(ignored)}."] if ignored else []
+    return extensions.model_copy(update={"templates": templates.model_copy(update=window)}), warnings

@@ -1,0 +1,1 @@
+"""What a run leaves behind: store, tables, provenance, manifest; written, sealed, read again."""

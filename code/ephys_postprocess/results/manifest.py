@@ -1,0 +1,111 @@
+"""Names, sizes and checksums of everything in a result's store, kept inside it, so that it can be checked later."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from ephys_postprocess.errors import ResultError
+from ephys_postprocess.machine.threads import map_in_threads
+
+FILE_NAME = ".capsule_manifest.json"  # hidden: zarr keeps hidden files of its own, and reads no other
+FORMAT_VERSION = 1
+_READ_BYTES = 2**20
+
+
+def write_manifest(store: Path, num_threads: int) -> str:
+    """Write the manifest of a finished store, and wait until the manifest (not the store) is on the disk.
+
+    It holds no time of day and no folder, so equal stores have equal manifests. Waiting for hundreds of arrays would
+    cost a tenth of a run; what a power cut takes of them, the checksums tell.
+
+    Returns
+    -------
+    str
+        sha256 (hex) of the manifest: knowing it is knowing every byte of the store.
+    """
+    names = files_in(store)
+    described = map_in_threads(lambda name: _described(store / name), names, num_threads)
+    content = {"format_version": FORMAT_VERSION, "files": dict(zip(names, described, strict=True))}
+    path = store / FILE_NAME
+    path.write_text(json.dumps(content, indent=0), encoding="utf-8")
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+    return checksum(path)
+
+
+def check_manifest(store: Path, manifest_checksum: str | None, num_threads: int = 1) -> list[str]:
+    """What is wrong with a store, one line each; empty where every byte is as it was written.
+
+    Parameters
+    ----------
+    store : Path
+        postprocessed_{name}.zarr
+    manifest_checksum : str or None
+        What `write_manifest` returned, from the data process; None where it is not known.
+    """
+    path = store / FILE_NAME
+    try:
+        if manifest_checksum is not None and checksum(path) != manifest_checksum:
+            return [f"{FILE_NAME} is not the one that the data process names"]
+        expected = _read(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{FILE_NAME} cannot be read ({error})"]
+    found = set(files_in(store))
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [f"{name} was added later" for name in sorted(found - set(expected))]
+    present = [name for name in expected if name in found]
+    compared = map_in_threads(lambda name: _difference(store, name, expected[name]), present, num_threads)
+    return problems + [line for line in compared if line]
+
+
+def size_of(store: Path) -> tuple[int, int]:
+    """(number of files, bytes) that a store's manifest lists."""
+    described = _read(store / FILE_NAME).values()
+    return len(described), sum(size for size, _ in described)
+
+
+def files_in(store: Path) -> list[str]:
+    """Every file below a folder by its relative name with '/', sorted; the manifest itself left out."""
+    names = []
+    for folder, _, file_names in os.walk(store):
+        below = os.path.relpath(folder, store).replace(os.sep, "/")
+        names += [name if below == "." else f"{below}/{name}" for name in file_names]
+    return sorted(name for name in names if name != FILE_NAME)
+
+
+def checksum(path: Path) -> str:
+    """sha256 (hex) of a file."""
+    return _digest(path)
+
+
+def _described(path: Path) -> list:
+    try:
+        return [path.stat().st_size, _digest(path)]
+    except OSError as error:
+        raise ResultError(f"{path}: what was written cannot be read back ({error.strerror}).") from error
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as handle:
+        while block := handle.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, list]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    files = content["files"]
+    return {str(name): (int(size), str(digest)) for name, (size, digest) in files.items()}
+
+
+def _difference(store: Path, name: str, expected: tuple[int, str]) -> str:
+    path = store / name
+    try:
+        size = path.stat().st_size
+        if size != expected[0]:
+            return f"{name} has {size} bytes instead of {expected[0]}"
+        return "" if _digest(path) == expected[1] else f"{name} has changed: its checksum differs"
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"

@@ -1,0 +1,103 @@
+"""The end of a recording's run: what is missing is said, and the files beside the store are written."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from spikeinterface.core import SortingAnalyzer
+
+from ephys_postprocess.inputs.opened import Inputs
+from ephys_postprocess.parameters.document import Parameters
+from ephys_postprocess.results.analyzer_tables import metric_columns, unit_columns
+from ephys_postprocess.results.files import ResultFiles, copy_session_metadata, write_text
+from ephys_postprocess.results.manifest import write_manifest
+from ephys_postprocess.results.missing_values import MissingValues, find_missing_values
+from ephys_postprocess.results.provenance import RunRecord, data_process_json
+from ephys_postprocess.results.resume import integrity
+from ephys_postprocess.results.units_table import write_units_csv, write_units_parquet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ComputedRecording:
+    """All that is known of a recording once every extension is in its store."""
+
+    inputs: Inputs
+    parameters: Parameters
+    analyzer: SortingAnalyzer
+    duplicates: list[dict]  # a row each: removed_unit_id, kept_unit_id, shared_fraction
+    not_computed: dict[str, dict[int, str]]  # metric column: unit index: why it has no value
+    notes: list[str]
+    stages: list[dict]  # seconds and peak memory of each stage
+    start: datetime
+
+
+def write_beside_store(computed: ComputedRecording, files: ResultFiles) -> str:
+    """Write the tables, the session's metadata and the data process beside the store; nothing has its name yet.
+
+    Returns
+    -------
+    str
+        The data process, as JSON text.
+
+    Raises
+    ------
+    InputError
+        An input changed during the run.
+    """
+    missing = _find_missing(computed)
+    copy_session_metadata(files, list(computed.inputs.metadata_files))
+    _write_units_tables(files, unit_columns(computed.analyzer))
+    computed.inputs.check_unchanged()
+    record = _run_record(computed, missing)
+    manifest = write_manifest(files.building, computed.inputs.num_threads)
+    record.integrity = integrity(manifest, files, computed.inputs.fingerprint)
+    data_process = data_process_json(record)
+    write_text(files.staged(files.data_process), data_process)
+    return data_process
+
+
+def _find_missing(computed: ComputedRecording) -> list[MissingValues]:
+    """Every metric value that is missing, each reason said once in the log."""
+    analyzer = computed.analyzer
+    missing = find_missing_values(metric_columns(analyzer), computed.not_computed, analyzer.unit_ids)
+    for values in missing:
+        (logger.warning if values.is_everywhere else logger.info)("  %s", values.line())
+    for note in computed.notes:
+        logger.info("  %s", note)
+    return missing
+
+
+def _run_record(computed: ComputedRecording, missing: list[MissingValues]) -> RunRecord:
+    inputs, analyzer = computed.inputs, computed.analyzer
+    loaded = inputs.loaded
+    num_units = analyzer.get_num_units()
+    return RunRecord(
+        recording_name=loaded.recording_name,
+        start=computed.start,
+        end=datetime.now().astimezone(),
+        parameters=computed.parameters.arguments(),
+        fingerprint=computed.parameters.fingerprint(),
+        num_jobs=inputs.num_threads,
+        inputs=list(loaded.input_files),
+        counts={
+            "num_units_in": num_units + len(computed.duplicates),
+            "num_duplicate_units_removed": len(computed.duplicates),
+            "num_units_out": num_units,
+            "num_spikes": len(analyzer.sorting.to_spike_vector()),
+            "num_channels": inputs.traces.num_channels,
+            "num_segments": len(inputs.traces.segment_lengths),
+        },
+        duplicates=computed.duplicates,
+        excess_spikes={str(unit_id): int(count) for unit_id, count in loaded.excess_spikes.items()},
+        stages=computed.stages,
+        metrics_not_computed={column: values.line() for values in missing for column in values.columns},
+        notes=[*loaded.notes, *computed.notes],
+    )
+
+
+def _write_units_tables(files: ResultFiles, columns: dict[str, list]) -> None:
+    write_units_csv(files.staged(files.units_table), columns)
+    if not write_units_parquet(files.staged(files.units_parquet), columns):
+        logger.info("  no %s: pyarrow is not installed", files.units_parquet.name)

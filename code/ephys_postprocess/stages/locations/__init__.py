@@ -1,0 +1,1 @@
+"""Where units and spikes are."""

@@ -1,0 +1,1 @@
+"""Models of principal components and projections on them."""

@@ -1,0 +1,277 @@
+"""Quality metrics of spike amplitudes.
+
+Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
+and values are those of SpikeInterface 0.105, without its `periods`. `amplitudes` is float32 (num_spikes,), in the order
+of the spike vector.
+"""
+
+import itertools
+
+import numpy as np
+
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.kernels.censored_period import keep_outside_period
+from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.stages.quality.formulas import fraction_missing, reasons_where
+
+
+def snr(
+    templates: np.ndarray,
+    main_channel_indices: np.ndarray,
+    noise_levels: np.ndarray,
+    nbefore: int,
+    peak_sign: str = "both",
+    method: str = "extremum",
+):
+    """snr: float64, the template's amplitude on its main channel over the noise there.
+
+    Parameters
+    ----------
+    templates : float32 (num_units, num_samples, num_channels)
+    main_channel_indices : int64 (num_units,)
+    noise_levels : float (num_channels,)
+    nbefore : int
+        Samples before the spike.
+    peak_sign : "both" | "neg" | "pos"
+    method : "extremum" | "at_index" | "peak_to_peak"
+
+    References
+    ----------
+    `compute_snrs` of SpikeInterface, exactly.
+    """
+    on_main = templates[np.arange(templates.shape[0]), :, main_channel_indices]
+    if method == "extremum":
+        extremum = {
+            "both": lambda t: np.abs(t).max(axis=1),
+            "neg": lambda t: t.min(axis=1),
+            "pos": lambda t: t.max(axis=1),
+        }
+        values = extremum[peak_sign](on_main)
+    elif method == "at_index":
+        values = on_main[:, nbefore]
+    elif method == "peak_to_peak":
+        values = np.ptp(on_main, axis=1)
+    else:
+        raise ParameterError(f"snr.method: must be extremum, at_index or peak_to_peak (got {method!r}).")
+    noise = noise_levels[main_channel_indices]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snrs = (np.abs(values) / noise).astype(np.float64)
+    return {"snr": snrs}, reasons_where(np.isnan(snrs) & (noise == 0), "the main channel has neither signal nor noise")
+
+
+def amplitude_median(spikes: SpikeTrains, amplitudes: np.ndarray):
+    """amplitude_median: float64, as the amplitudes; NaN without spikes."""
+    medians = np.full(spikes.num_units, np.nan)
+    for unit_index, own in _by_unit(spikes, amplitudes):
+        medians[unit_index] = np.median(own)
+    return {"amplitude_median": medians}, _no_spikes(spikes)
+
+
+def amplitude_cutoff(
+    spikes: SpikeTrains,
+    amplitudes: np.ndarray,
+    num_histogram_bins: int = 100,
+    histogram_smoothing_value: float = 3,
+    amplitudes_bins_min_ratio: float = 5,
+):
+    """amplitude_cutoff: float64 share of spikes missing below the threshold, at most 0.5.
+
+    References
+    ----------
+    `compute_amplitude_cutoffs` of SpikeInterface, exactly; it takes amplitude scalings where there are any. NaN for
+    fewer than num_histogram_bins * amplitudes_bins_min_ratio spikes.
+    """
+    ordered = amplitudes[spikes.order_by_unit]
+    for start, stop in itertools.pairwise(spikes.unit_edges):
+        if stop > start and np.median(ordered[start:stop]) < 0:
+            ordered[start:stop] *= -1
+    pieces = np.stack([spikes.unit_edges[:-1], spikes.unit_edges[1:]], axis=1)
+    values = fraction_missing(ordered, pieces, num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio)
+    few = f"fewer than {amplitudes_bins_min_ratio * num_histogram_bins} spikes"
+    is_few = np.diff(spikes.unit_edges) / num_histogram_bins < amplitudes_bins_min_ratio
+    return {"amplitude_cutoff": values}, reasons_where(
+        np.isnan(values), "amplitudes that are not finite"
+    ) | reasons_where(is_few, few)
+
+
+def noise_cutoff(
+    spikes: SpikeTrains,
+    amplitudes: np.ndarray,
+    high_quantile: float = 0.25,
+    low_quantile: float = 0.1,
+    n_bins: int = 100,
+):
+    """noise_cutoff: float64 standard deviations by which low bins exceed high ones; noise_ratio: low over highest bin.
+
+    References
+    ----------
+    IBL 2024; `compute_noise_cutoffs` of SpikeInterface, exactly.
+    """
+    cutoffs, ratios = np.full(spikes.num_units, np.nan), np.full(spikes.num_units, np.nan)
+    reasons = _no_spikes(spikes)
+    for unit_index, own in _by_unit(spikes, amplitudes):
+        if np.median(own) < 0:
+            own = -own
+        cutoffs[unit_index], ratios[unit_index], reason = _noise_cutoff(own, high_quantile, low_quantile, n_bins)
+        if reason is not None:
+            reasons[unit_index] = reason
+    return {"noise_cutoff": cutoffs, "noise_ratio": ratios}, reasons
+
+
+def amplitude_cv(
+    spikes: SpikeTrains,
+    amplitudes: np.ndarray,
+    average_num_spikes_per_bin: float = 50,
+    percentiles: tuple[float, float] = (5, 95),
+    min_num_bins: int = 10,
+):
+    """amplitude_cv_median, amplitude_cv_range: float64, of the standard deviation over the mean in time bins.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+    amplitudes : float32 (num_spikes,)
+    average_num_spikes_per_bin : float
+        Sets each unit's own bin by its firing rate.
+    percentiles : (float, float)
+        Of the range.
+    min_num_bins : int
+        Fewer give NaN; so does a bin without spikes, as in SpikeInterface.
+
+    References
+    ----------
+    `compute_amplitude_cv_metrics` of SpikeInterface, within 1e-5: it sums in float32.
+    """
+    medians, ranges = np.full(spikes.num_units, np.nan), np.full(spikes.num_units, np.nan)
+    reasons = _no_spikes(spikes)
+    spreads, spread_edges = _spreads_in_bins(spikes, amplitudes, average_num_spikes_per_bin)
+    for unit_index in np.flatnonzero(np.diff(spikes.unit_edges)):
+        own = spreads[spread_edges[unit_index] : spread_edges[unit_index + 1]]
+        if own.size < min_num_bins:
+            reasons[int(unit_index)] = f"{own.size} time bins, {min_num_bins} needed"
+        elif np.isnan(own).any():
+            reasons[int(unit_index)] = "a time bin without spikes"
+        else:
+            low, middle, high = np.percentile(own, [percentiles[0], 50, percentiles[1]])
+            medians[unit_index], ranges[unit_index] = middle, high - low
+    return {"amplitude_cv_median": medians, "amplitude_cv_range": ranges}, reasons
+
+
+def sd_ratio(
+    spikes: SpikeTrains,
+    amplitudes: np.ndarray,
+    templates: np.ndarray,
+    main_channel_indices: np.ndarray,
+    noise_std_levels: np.ndarray,
+    censored_period_ms: float = 4.0,
+    correct_for_drift: bool = True,
+    correct_for_template_itself: bool = True,
+):
+    """sd_ratio: float64 standard deviation of a unit's amplitudes over that of the noise on its main channel.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+    amplitudes : float32 (num_spikes,)
+        `spike_amplitudes`.
+    templates : float32 (num_units, num_samples, num_channels)
+    main_channel_indices : int64 (num_units,)
+    noise_std_levels : float (num_channels,)
+        Standard deviations of the traces. `get_noise_levels` must be given random_slices_kwargs=dict(seed=…) and
+        force_recompute=True: it keeps its last answer on the recording and returns it for any other seed. A few per
+        cent of sampling noise change the ratio much where the template's variance is near the noise's.
+    censored_period_ms : float
+        Spikes that follow a kept one within it are left out.
+    correct_for_drift, correct_for_template_itself : bool
+        Take differences of successive amplitudes; take the template's own variance out of the noise.
+
+    References
+    ----------
+    `compute_sd_ratio` of SpikeInterface, exactly for equal noise levels.
+    """
+    is_kept = _outside_censored_period(spikes, round(censored_period_ms * 1e-3 * spikes.sampling_frequency_hz))
+    ordered = amplitudes[spikes.order_by_unit]
+    noise = noise_std_levels[main_channel_indices]
+    if correct_for_template_itself:
+        with np.errstate(invalid="ignore"):
+            noise = np.sqrt(noise**2 - _template_variances(spikes, templates, main_channel_indices))
+    ratios = np.full(spikes.num_units, np.nan)
+    for unit_index, (start, stop) in enumerate(itertools.pairwise(spikes.unit_edges)):
+        own = ordered[start:stop][is_kept[start:stop]]
+        if own.size == 1:
+            ratios[unit_index] = 0.0
+        elif own.size > 1:
+            deviation = np.std(np.diff(own)) / np.sqrt(2) if correct_for_drift else np.std(own)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratios[unit_index] = deviation / noise[unit_index]
+    reasons = reasons_where(np.isnan(ratios), "the template's variance exceeds the noise's")
+    return {"sd_ratio": ratios}, reasons | _no_spikes(spikes)
+
+
+def _by_unit(spikes, amplitudes):
+    ordered = amplitudes[spikes.order_by_unit]
+    for unit_index, (start, stop) in enumerate(itertools.pairwise(spikes.unit_edges)):
+        if stop > start:
+            yield unit_index, ordered[start:stop]
+
+
+def _no_spikes(spikes):
+    return reasons_where(np.diff(spikes.unit_edges) == 0, "no spikes")
+
+
+def _noise_cutoff(amplitudes, high_quantile, low_quantile, n_bins):
+    """(cutoff, ratio, reason or None) of one unit."""
+    if not np.isfinite(amplitudes).all():
+        return np.nan, np.nan, "amplitudes that are not finite"
+    counts, edges = np.histogram(amplitudes, bins=n_bins)
+    low_value, high_value = np.quantile(amplitudes, q=low_quantile), np.quantile(amplitudes, q=1 - high_quantile)
+    low_counts, high_counts = counts[edges[1:] <= low_value], counts[edges[:-1] >= high_value]
+    if low_counts.size == 0:
+        return np.nan, np.nan, "no bin below low_quantile"
+    ratio = low_counts.mean() / counts.max()
+    if high_counts.size < 2:
+        return np.nan, ratio, "fewer than two bins above high_quantile"
+    deviation = np.std(high_counts)
+    if deviation == 0:
+        return np.nan, ratio, "all bins above high_quantile hold equally many spikes"
+    return (low_counts.mean() - high_counts.mean()) / deviation, ratio, None
+
+
+def _spreads_in_bins(spikes, amplitudes, average_num_spikes_per_bin):
+    """float64 (all bins): standard deviation over the segment's mean; and where each unit's bins start."""
+    counts = np.diff(spikes.unit_edges)
+    num_segments = len(spikes.segment_lengths)
+    rates = counts / (sum(spikes.segment_lengths) / spikes.sampling_frequency_hz)
+    with np.errstate(divide="ignore"):
+        bin_samples = np.minimum(average_num_spikes_per_bin / rates * spikes.sampling_frequency_hz, 2.0**62)
+    bin_samples = np.maximum(bin_samples.astype(np.int64), 1)
+    num_bins = np.asarray(spikes.segment_lengths)[np.newaxis, :] // bin_samples[:, np.newaxis]
+    num_bins[counts == 0] = 0
+    edges = np.concatenate([[0], num_bins.ravel().cumsum()])
+    parts = spikes.unit_indices * num_segments + spikes.segment_indices
+    bins = spikes.samples // bin_samples[spikes.unit_indices]
+    is_inside = bins < num_bins.ravel()[parts]
+    flat = (edges[parts] + bins)[is_inside]
+    values = amplitudes.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part_means = np.bincount(parts, values, minlength=num_bins.size) / np.bincount(parts, minlength=num_bins.size)
+        sizes = np.bincount(flat, minlength=edges[-1])
+        means = np.bincount(flat, values[is_inside], minlength=edges[-1]) / sizes
+        squares = np.bincount(flat, (values[is_inside] - means[flat]) ** 2, minlength=edges[-1])
+        spreads = np.sqrt(squares / sizes) / np.repeat(np.abs(part_means), num_bins.ravel())
+    return spreads, edges[::num_segments]
+
+
+def _outside_censored_period(spikes, censored_samples):
+    """bool (num_spikes,), ordered by unit: false for spikes within the period of a kept one before them."""
+    is_kept = np.zeros(spikes.num_spikes, dtype=bool)
+    line_samples = spikes.line_samples(censored_samples + 1)[spikes.order_by_unit]
+    keep_outside_period(line_samples, spikes.unit_edges, censored_samples, is_kept)
+    return is_kept
+
+
+def _template_variances(spikes, templates, main_channel_indices):
+    """float64 (num_units,): variance of a trace of zeros and the unit's templates, none overlapping."""
+    on_main = templates[np.arange(templates.shape[0]), :, main_channel_indices]
+    share = on_main.shape[1] * np.diff(spikes.unit_edges) / sum(spikes.segment_lengths)
+    return share * np.mean(on_main**2, axis=1) - share**2 * np.mean(on_main, axis=1).astype(np.float64) ** 2

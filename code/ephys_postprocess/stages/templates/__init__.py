@@ -1,0 +1,1 @@
+"""Templates and what is measured on them."""

@@ -1,0 +1,1 @@
+"""Passes over the traces, and what is computed in them."""

@@ -1,0 +1,152 @@
+"""PC metrics of whole units: against the naive twin, by hand, and what must not change them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import pc_metrics as reference
+
+from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.stages.quality import pc_metrics as stage
+from ephys_postprocess.stages.quality import pc_neighborhoods
+
+COLUMNS = [column for columns in stage.PC_METRIC_COLUMNS.values() for column in columns]
+
+# The reference's discriminant is an SVD, ours an eigendecomposition of second moments; both float64.
+CLOSE = {"rtol": 1e-6, "atol": 1e-9}
+
+
+def some_spikes(seed, num_units=4, num_channels=5, num_components=2, num_spikes=120):
+    """Clouds of unequal size around different centers, on different channels."""
+    rng = np.random.default_rng(seed)
+    main_channels = rng.integers(0, num_channels, num_units)
+    mask = np.abs(np.arange(num_channels) - main_channels[:, None]) <= 1
+    units = np.sort(rng.integers(0, num_units, num_spikes) * rng.integers(0, 2, num_spikes))
+    rng.shuffle(units)
+    centers = rng.normal(scale=2, size=(num_units, num_components, mask.sum(axis=1).max()))
+    projections = (centers[units] + rng.normal(size=(num_spikes, *centers.shape[1:]))).astype(np.float32)
+    for unit, size in enumerate(mask.sum(axis=1)):
+        projections[units == unit, :, size:] = 0
+    return projections, units, mask, main_channels
+
+
+def both_silhouettes(arguments, parameters=None, num_threads=1):
+    columns, reasons = stage.pc_metrics(*arguments, parameters=parameters, num_threads=num_threads)
+    full, _ = stage.pc_metrics(*arguments, metric_names=["silhouette"], parameters={"silhouette": {"method": "full"}})
+    return {**columns, "silhouette_full": full["silhouette"]}, reasons
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([0, 1, 3, 20, 150]), st.sampled_from([30, 10000]))
+def test_pc_metrics_equal_reference(seed, num_units, num_spikes, max_spikes):
+    arguments = some_spikes(seed, num_units, num_spikes=num_spikes)
+    parameters = {"nearest_neighbor": {"n_neighbors": 3, "max_spikes": max_spikes}}
+    columns, reasons = both_silhouettes(arguments, parameters)
+    expected = reference.pc_metrics(*arguments, max_spikes=max_spikes, n_neighbors=3)
+    # Not defined in the reference: a spread of zero along the line, or every spike a cluster of its own.
+    for name in ("d_prime", "silhouette_full"):
+        is_undefined = ~np.isfinite(expected[name])
+        columns[name][is_undefined] = expected[name][is_undefined] = np.nan
+    for name, values in columns.items():
+        np.testing.assert_allclose(values, expected[name], err_msg=name, **CLOSE)
+    for name in COLUMNS:
+        if name != "d_prime":
+            assert set(reasons.get(name, {})) == set(np.flatnonzero(np.isnan(columns[name])))
+
+
+def test_two_clouds_by_hand():
+    # One channel, one component: the unit at -1, 0, 1 (variance 1) and another at 9, 10, 11.
+    projections = np.array([-1, 0, 1, 9, 10, 11], dtype=np.float32).reshape(6, 1, 1)
+    units = np.array([0, 0, 0, 1, 1, 1])
+    columns, reasons = stage.pc_metrics(
+        projections,
+        units,
+        np.ones((2, 1), dtype=bool),
+        np.zeros(2),
+        parameters={"nearest_neighbor": {"n_neighbors": 2}},
+    )
+    assert reasons == {}
+    np.testing.assert_allclose(columns["isolation_distance"], [121, 121])  # the third nearest, 11 deviations away
+    np.testing.assert_allclose(columns["d_prime"], 10 / np.sqrt(2 / 3))
+    np.testing.assert_allclose(columns["silhouette"], [(1 - 1 / 11 + 1 + 1 - 1 / 9) / 3] * 2)
+    np.testing.assert_array_equal(columns["nn_hit_rate"], [1, 1])
+    np.testing.assert_array_equal(columns["nn_miss_rate"], [0, 0])
+
+
+def test_threads_and_blocks_change_nothing_that_they_must_not(monkeypatch):
+    arguments = some_spikes(1, num_units=9, num_channels=7, num_spikes=900)
+    alone, _ = both_silhouettes(arguments, num_threads=1)
+    together, _ = both_silhouettes(arguments, num_threads=4)
+    monkeypatch.setattr(pc_neighborhoods, "BLOCK_ROWS", 7)
+    blocks, _ = both_silhouettes(arguments)
+    for name, values in alone.items():
+        np.testing.assert_array_equal(values, together[name])
+        # Sums of float64 in other portions.
+        np.testing.assert_allclose(values, blocks[name], rtol=1e-9, atol=1e-12)
+
+
+def test_features_may_be_kept_or_gathered_again(monkeypatch):
+    arguments = some_spikes(2)
+    kept, _ = both_silhouettes(arguments)
+    monkeypatch.setattr(pc_neighborhoods, "MOST_KEPT", 0)
+    gathered, _ = both_silhouettes(arguments)
+    for name, values in kept.items():
+        np.testing.assert_array_equal(values, gathered[name])
+
+
+def test_units_can_be_renumbered():
+    projections, units, mask, main_channels = some_spikes(2, num_units=6, num_channels=6, num_spikes=400)
+    columns, _ = both_silhouettes((projections, units, mask, main_channels))
+    order = np.array([3, 0, 5, 1, 4, 2])
+    renumbered, _ = both_silhouettes((projections, np.argsort(order)[units], mask[order], main_channels[order]))
+    for name, values in columns.items():
+        # Sums over units run in the order of units.
+        np.testing.assert_allclose(renumbered[name], values[order], rtol=1e-9, atol=1e-12)
+
+
+def test_projections_without_channels_equal_one_channel():
+    projections, units, *_ = some_spikes(3, num_components=3, num_spikes=200)
+    mask, main_channels = np.ones((4, 2), dtype=bool), np.array([0, 1, 0, 1])
+    flat, _ = stage.pc_metrics(projections[:, :, 0], units, mask, main_channels)
+    single, _ = stage.pc_metrics(projections[:, :, :1], units, np.ones((4, 1), dtype=bool), np.zeros(4))
+    for name, values in flat.items():
+        np.testing.assert_array_equal(values, single[name])
+
+
+def test_copies_of_a_channel_make_the_covariance_singular_but_not_the_discriminant():
+    projections, units, mask, main_channels = some_spikes(4, num_units=2, num_channels=1, num_spikes=300)
+    once, _ = stage.pc_metrics(projections, units, mask, main_channels)
+    twice, reasons = stage.pc_metrics(
+        np.repeat(projections, 2, axis=2), units, np.repeat(mask, 2, axis=1), main_channels
+    )
+    assert np.isnan(twice["isolation_distance"]).all()
+    assert reasons["l_ratio"][0].startswith("singular covariance")
+    np.testing.assert_allclose(twice["d_prime"], once["d_prime"], rtol=1e-9)
+
+
+def test_reasons_name_what_is_missing():
+    projections, units, mask, main_channels = some_spikes(5, num_units=3, num_channels=3, num_spikes=60)
+    mask, main_channels = np.eye(4, dtype=bool), np.array([0, 1, 2, 3])  # nobody has a neighbor, unit 3 no spikes
+    columns, reasons = stage.pc_metrics(projections, units, mask, main_channels)
+    np.testing.assert_array_equal(columns["nn_hit_rate"], [1, 1, 1, np.nan])
+    assert reasons["silhouette"][0] == "no other units in the neighborhood"
+    assert reasons["nn_miss_rate"] == {3: "no spikes with principal components"}
+    columns, reasons = stage.pc_metrics(projections, units, mask, np.array([1, 1, 2, 3]))
+    assert reasons["d_prime"][0] == "the unit's main channel is not among its sparse channels"
+    projections[units == 1] = np.nan
+    _, reasons = stage.pc_metrics(projections, units, mask, main_channels)
+    assert reasons["nn_hit_rate"][1] == "projections of the unit or its neighbors are not finite"
+
+
+@pytest.mark.parametrize(
+    ("metric_names", "parameters"),
+    [
+        (["isolation"], {}),
+        (["silhouette"], {"silhouette": {"method": ["simplified"]}}),
+        (["d_prime"], {"d_prime": {"seed": 1}}),
+        (["nearest_neighbor"], {"nearest_neighbor": {"n_neighbors": 0}}),
+    ],
+)
+def test_wrong_parameters_are_refused(metric_names, parameters):
+    with pytest.raises(ParameterError):
+        stage.pc_metrics(*some_spikes(0), metric_names=metric_names, parameters=parameters)
