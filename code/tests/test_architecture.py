@@ -32,6 +32,7 @@ MAY_KNOW = {
     "phy": {*_LANDING, "traces", "machine", "results", "stages"},
     "commands": {*_LANDING, "parameters", "machine", "inputs", "engine", "results", "report", "phy", "stages"},
     "accelerate": {"errors", "machine", "engine"},
+    "earlier_names": set(),
     "cli": {"errors", "parameters", "machine", "commands"},
 }
 # Room: libraries that its modules must never import, at any level of nesting.
