@@ -49,5 +49,15 @@ def remove_duplicates(
             "which has %(shared_fraction).1f %% of its spikes",
             {**row, "shared_fraction": 100 * row["shared_fraction"]},
         )
+    for line in _mixtures_told(found.mixtures, inputs.loaded.sorting.unit_ids):
+        logger.info("  %s", line)
     stage.count(units_in=num_units, duplicates_removed=len(duplicates), units_out=int(found.is_kept.sum()))
     return KeptUnits(found.is_kept, duplicates)
+
+
+def _mixtures_told(mixtures: dict[int, tuple[int, ...]], unit_ids) -> list[str]:
+    return [
+        f"mixture: unit {unit_ids[whole]} has the spikes of units {', '.join(str(unit_ids[part]) for part in parts)}, "
+        "which are no duplicates of each other; none of them is removed for its sake"
+        for whole, parts in mixtures.items()
+    ]

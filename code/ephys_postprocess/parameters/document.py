@@ -23,7 +23,7 @@ class Parameters(Section):
 
     use_motion_corrected: Flag = declare(False, "Apply the motion estimated by preprocessing to the traces.")
     duplicate_threshold: Annotated[Fraction | None, Nullable] = declare(
-        0.9, "Units sharing more than this share of their spikes are duplicates; null = keep all units."
+        0.9, "A unit with more than this share of its spikes in another that stays is removed; null = keep all units."
     )
     return_in_uV: Flag = declare(True, "Compute in µV rather than in the recording's own counts.")
     seed: Seed = declare(0, "Seed of the SortingAnalyzer (choice of spikes for main channels and sparsity).")

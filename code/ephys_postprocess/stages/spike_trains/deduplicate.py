@@ -8,6 +8,7 @@ from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels.spike_coincidence import spike_coincidence
 from ephys_postprocess.machine.threads import map_in_threads, split_evenly
 from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.stages.spike_trains.survivors import choose_survivors
 
 REMOVE_STRATEGIES = ("minimum_shift", "highest_amplitude", "max_spikes")
 
@@ -18,9 +19,10 @@ class Deduplication:
 
     is_kept: np.ndarray  # bool (num_units,)
     removed_unit_indices: np.ndarray  # int64 (num_removed,) ascending
-    kept_unit_indices: np.ndarray  # int64 (num_removed,): the other unit of the pair; a survivor where there is one
-    shared_fractions: np.ndarray  # float64 (num_removed,): matches over the spikes of the smaller unit of the pair
+    kept_unit_indices: np.ndarray  # int64 (num_removed,): a unit that stays
+    shared_fractions: np.ndarray  # float64 (num_removed,): share of the removed unit's spikes that this one has
     redundant_pairs: np.ndarray  # int64 (num_pairs, 2): higher unit index first, in ascending order
+    mixtures: dict[int, tuple[int, ...]]  # unit index: the distinct units that it consists of; all of them stay
 
     def as_rows(self, unit_ids) -> list[dict]:
         """A row for each unit removed: removed_unit_id, kept_unit_id, shared_fraction."""
@@ -47,7 +49,7 @@ def deduplicate(
     align: bool = True,
     num_threads: int = 1,
 ) -> Deduplication:
-    """Units to remove because a pair shares more than `duplicate_threshold` of the spikes of one of its units.
+    """Units to remove because more than `duplicate_threshold` of their spikes are in a unit that stays.
 
     Parameters
     ----------
@@ -61,8 +63,8 @@ def deduplicate(
     delta_time : float
         Largest distance of a match, ms.
     remove_strategy : "minimum_shift" | "highest_amplitude" | "max_spikes"
-        Which one is kept: the one with the smaller shift (then the larger amplitude), the larger amplitude, or more
-        spikes. On equality the unit with the lower index goes.
+        Which one is kept where either could go: the one with the smaller shift (then the larger amplitude), the larger
+        amplitude, or more spikes. On equality the unit with the lower index goes.
     num_threads : int
 
     Raises
@@ -72,18 +74,22 @@ def deduplicate(
 
     References
     ----------
-    `spikeinterface.curation.remove_redundant_units`: the same units are removed.
+    `spikeinterface.curation.remove_redundant_units`: the same pairs are found, and the same units removed where no unit
+    is in two pairs and both units of a pair have that share. See `survivors.choose_survivors` for the others.
     """
     _check(remove_strategy, align, peak_shifts_samples, peak_amplitudes)
     delta_samples = int(delta_time / 1000 * spikes.sampling_frequency_hz)
     shifts = np.asarray(peak_shifts_samples, dtype=np.int64) if align else np.zeros(spikes.num_units, dtype=np.int64)
     num_spikes = np.diff(spikes.unit_edges)
-    matches = _symmetric_matches(count_coincidences(spikes, shifts, delta_samples, num_threads), num_spikes)
-    pairs, shared = _redundant_pairs(matches, num_spikes, agreement_threshold, duplicate_threshold)
-    is_first_removed = _is_first_removed(pairs, remove_strategy, shifts, peak_amplitudes, num_spikes)
-    removed = np.where(is_first_removed, pairs[:, 0], pairs[:, 1])
-    kept = np.where(is_first_removed, pairs[:, 1], pairs[:, 0])
-    return _one_row_a_removed_unit(spikes.num_units, pairs, removed, kept, shared)
+    counts = count_coincidences(spikes, shifts, delta_samples, num_threads)
+    pairs = _redundant_pairs(
+        _symmetric_matches(counts, num_spikes), num_spikes, agreement_threshold, duplicate_threshold
+    )
+    is_first_worse = _is_first_worse(pairs, remove_strategy, shifts, peak_amplitudes, num_spikes)
+    shares = counts / np.maximum(num_spikes, 1)[:, np.newaxis]
+    found = choose_survivors(pairs, is_first_worse, shares, duplicate_threshold, num_spikes)
+    removed, kept = found.removed_unit_indices, found.kept_unit_indices
+    return Deduplication(found.is_kept, removed, kept, shares[removed, kept], pairs, found.mixtures)
 
 
 def template_peaks(
@@ -162,11 +168,10 @@ def _redundant_pairs(matches, num_spikes, agreement_threshold, duplicate_thresho
     matched = matches[pairs[:, 0], pairs[:, 1]]
     smaller = num_spikes[pairs].min(axis=1, initial=np.iinfo(np.int64).max)
     shared = np.divide(matched, smaller, out=np.zeros(matched.size), where=smaller > 0)
-    is_redundant = shared > duplicate_threshold
-    return pairs[is_redundant], shared[is_redundant]
+    return pairs[shared > duplicate_threshold]
 
 
-def _is_first_removed(pairs, remove_strategy, shifts, amplitudes, num_spikes):
+def _is_first_worse(pairs, remove_strategy, shifts, amplitudes, num_spikes):
     first, second = pairs.T
     if remove_strategy == "max_spikes":
         return num_spikes[first] < num_spikes[second]
@@ -176,13 +181,3 @@ def _is_first_removed(pairs, remove_strategy, shifts, amplitudes, num_spikes):
     distances = np.abs(shifts)
     is_equal = distances[first] == distances[second]
     return np.where(is_equal, is_weaker, distances[first] > distances[second])
-
-
-def _one_row_a_removed_unit(num_units, pairs, removed, kept, shared):
-    is_kept = np.ones(num_units, dtype=bool)
-    is_kept[removed] = False
-    # a unit may lose against several: name a survivor first, then the one it shares most with
-    preference = np.lexsort((kept, -shared, ~is_kept[kept], removed))
-    removed_units, first_rows = np.unique(removed[preference], return_index=True)
-    chosen = preference[first_rows]
-    return Deduplication(is_kept, removed_units, kept[chosen], shared[chosen], pairs)
