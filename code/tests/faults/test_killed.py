@@ -152,7 +152,7 @@ PUBLISH = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, {code!r})
-from ephys_postprocess.stages.write_results import ResultFiles
+from ephys_postprocess.results.files import ResultFiles
 
 def publish(files, text):
     with files.held():

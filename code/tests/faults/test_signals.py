@@ -27,8 +27,8 @@ SIGNAL_AT_A_LINE = """
 import signal, sys
 from pathlib import Path
 sys.path.insert(0, {code!r})
-from ephys_postprocess.stages import write_results
-from ephys_postprocess.stopping import Terminated, signals_as_exceptions
+from ephys_postprocess.results import files as result_files
+from ephys_postprocess.machine.stopping import Terminated, signals_as_exceptions
 
 def publish(files):
     with files.held():
@@ -39,12 +39,12 @@ def publish(files):
         files.publish()
 
 for line in range(10_000):
-    files = write_results.ResultFiles(Path({results!r}) / str(line), "r")
+    files = result_files.ResultFiles(Path({results!r}) / str(line), "r")
     left = line
     def trace(frame, event, _argument):
         global left
         # `_locked` has lines at which Python itself would act on no signal.
-        if frame.f_code.co_filename != write_results.__file__ or frame.f_code.co_name == "_locked":
+        if frame.f_code.co_filename != result_files.__file__ or frame.f_code.co_name == "_locked":
             return None
         left -= event == "line"
         if left < 0:
@@ -77,8 +77,8 @@ MANY_SIGNALS = """
 import os, random, signal, sys, threading, time
 from pathlib import Path
 sys.path.insert(0, {code!r})
-from ephys_postprocess.stages.write_results import ResultFiles
-from ephys_postprocess.stopping import Terminated, signals_as_exceptions
+from ephys_postprocess.results.files import ResultFiles
+from ephys_postprocess.machine.stopping import Terminated, signals_as_exceptions
 
 def send_soon():
     time.sleep(random.uniform(0, 0.0015))

@@ -21,8 +21,8 @@ from ephys_postprocess.machine.stage_log import StageLog, standard_output_for_ev
 CODE = Path(__file__).resolve().parents[2]
 ON_A_TERMINAL = """
 import logging, sys, time
-from ephys_postprocess.cli import logging_to_console
-from ephys_postprocess.stage_log import StageLog
+from ephys_postprocess.cli.console import logging_to_console
+from ephys_postprocess.machine.stage_log import StageLog
 with logging_to_console(logging.INFO):
     log = StageLog("probe[A]\\x1b[31m", "bar")
     with log.stage("trace_pass", 1000) as stage:
