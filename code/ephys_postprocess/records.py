@@ -7,6 +7,23 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class UnitPeriods:
+    """The only stretches of time in which units are looked at; those of a unit ascend and do not overlap."""
+
+    unit_indices: np.ndarray  # int64 (num_periods,) ascending
+    segment_indices: np.ndarray  # int64 (num_periods,)
+    start_samples: np.ndarray  # int64 (num_periods,) within the segment
+    stop_samples: np.ndarray  # int64 (num_periods,) one past the last
+    num_units: int
+
+    def of_units(self, first_unit: int, last_unit: int) -> "UnitPeriods":
+        """The periods of units first_unit:last_unit alone, unit 0 being `first_unit`."""
+        rows = slice(*np.searchsorted(self.unit_indices, [first_unit, last_unit]))
+        places = self.segment_indices[rows], self.start_samples[rows], self.stop_samples[rows]
+        return UnitPeriods(self.unit_indices[rows] - first_unit, *places, last_unit - first_unit)
+
+
+@dataclass(frozen=True)
 class SpikeTrains:
     """All spikes of all units, ordered by segment, then sample (SpikeInterface's spike vector as plain columns)."""
 
@@ -16,6 +33,7 @@ class SpikeTrains:
     num_units: int
     segment_lengths: tuple[int, ...]  # samples a segment
     sampling_frequency_hz: float
+    periods: UnitPeriods | None = None  # where the spikes were looked for; None: everywhere
 
     @property
     def num_spikes(self) -> int:
@@ -36,6 +54,16 @@ class SpikeTrains:
         """int64 (num_units + 1,): rows of unit u are order_by_unit[unit_edges[u]:unit_edges[u + 1]]."""
         counts = np.bincount(self.unit_indices, minlength=self.num_units)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @cached_property
+    def observed_samples(self) -> np.ndarray:
+        """int64 (num_units,): how long each unit was looked at, over all segments."""
+        if self.periods is None:
+            return np.full(self.num_units, sum(self.segment_lengths), dtype=np.int64)
+        lengths = self.periods.stop_samples - self.periods.start_samples
+        totals = np.concatenate([[0], np.cumsum(lengths)])
+        edges = np.searchsorted(self.periods.unit_indices, np.arange(self.num_units + 1))
+        return np.diff(totals[edges]).astype(np.int64)
 
     def rows_of_unit(self, unit_index: int) -> np.ndarray:
         """int64: the rows of one unit's spikes, in time order."""
@@ -65,6 +93,7 @@ class SpikeTrains:
             last_unit - first_unit,
             self.segment_lengths,
             self.sampling_frequency_hz,
+            None if self.periods is None else self.periods.of_units(first_unit, last_unit),
         )
 
     def line_samples(self, gap_samples: int) -> np.ndarray:

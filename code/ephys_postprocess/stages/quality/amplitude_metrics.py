@@ -1,8 +1,8 @@
 """Quality metrics of spike amplitudes.
 
 Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
-and values are those of SpikeInterface 0.105, without its `periods`. `amplitudes` is float32 (num_spikes,), in the order
-of the spike vector.
+and values are those of SpikeInterface 0.105; `spikes.periods` are its `periods`. `amplitudes` is float32 (num_spikes,),
+in the order of the spike vector.
 """
 
 import itertools
@@ -13,6 +13,9 @@ from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels.censored_period import keep_outside_period
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.quality.formulas import fraction_missing, reasons_where
+from ephys_postprocess.stages.quality.observed_time import observed_time
+
+MOST_SAMPLES = 2.0**62  # longer than any recording
 
 
 def snr(
@@ -238,28 +241,29 @@ def _noise_cutoff(amplitudes, high_quantile, low_quantile, n_bins):
 
 
 def _spreads_in_bins(spikes, amplitudes, average_num_spikes_per_bin):
-    """float64 (all bins): standard deviation over the segment's mean; and where each unit's bins start."""
+    """float64 (all bins): standard deviation over the mean in the segment; and where each unit's bins start."""
     counts = np.diff(spikes.unit_edges)
     num_segments = len(spikes.segment_lengths)
-    rates = counts / (sum(spikes.segment_lengths) / spikes.sampling_frequency_hz)
-    with np.errstate(divide="ignore"):
-        bin_samples = np.minimum(average_num_spikes_per_bin / rates * spikes.sampling_frequency_hz, 2.0**62)
-    bin_samples = np.maximum(bin_samples.astype(np.int64), 1)
-    num_bins = np.asarray(spikes.segment_lengths)[np.newaxis, :] // bin_samples[:, np.newaxis]
-    num_bins[counts == 0] = 0
-    edges = np.concatenate([[0], num_bins.ravel().cumsum()])
-    parts = spikes.unit_indices * num_segments + spikes.segment_indices
-    bins = spikes.samples // bin_samples[spikes.unit_indices]
-    is_inside = bins < num_bins.ravel()[parts]
-    flat = (edges[parts] + bins)[is_inside]
-    values = amplitudes.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        part_means = np.bincount(parts, values, minlength=num_bins.size) / np.bincount(parts, minlength=num_bins.size)
-        sizes = np.bincount(flat, minlength=edges[-1])
-        means = np.bincount(flat, values[is_inside], minlength=edges[-1]) / sizes
-        squares = np.bincount(flat, (values[is_inside] - means[flat]) ** 2, minlength=edges[-1])
-        spreads = np.sqrt(squares / sizes) / np.repeat(np.abs(part_means), num_bins.ravel())
-    return spreads, edges[::num_segments]
+        rates = counts / (spikes.observed_samples / spikes.sampling_frequency_hz)
+        bin_samples = np.minimum(average_num_spikes_per_bin / rates * spikes.sampling_frequency_hz, MOST_SAMPLES)
+    bin_samples = np.maximum(np.where(counts == 0, MOST_SAMPLES, bin_samples).astype(np.int64), 1)
+    time = observed_time(spikes)
+    bins, bin_edges, unit_edges = time.bins(bin_samples)
+    is_inside = bins >= 0
+    flat = bins[is_inside]
+    values = amplitudes.astype(np.float64)
+    parts = spikes.unit_indices * num_segments + spikes.segment_indices
+    part_of_stretch = np.repeat(np.arange(spikes.num_units), np.diff(time.unit_edges)) * num_segments
+    part_of_bin = np.repeat(part_of_stretch + time.segment_indices, np.diff(bin_edges))
+    num_parts = spikes.num_units * num_segments
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part_means = np.bincount(parts, values, minlength=num_parts) / np.bincount(parts, minlength=num_parts)
+        sizes = np.bincount(flat, minlength=bin_edges[-1])
+        means = np.bincount(flat, values[is_inside], minlength=bin_edges[-1]) / sizes
+        squares = np.bincount(flat, (values[is_inside] - means[flat]) ** 2, minlength=bin_edges[-1])
+        spreads = np.sqrt(squares / sizes) / np.abs(part_means)[part_of_bin]
+    return spreads, unit_edges
 
 
 def _outside_censored_period(spikes, censored_samples):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.quality.formulas import reasons_where
+from ephys_postprocess.stages.quality.observed_time import observed_time
 
 
 def drift(
@@ -20,14 +21,14 @@ def drift(
     ----------
     spikes : SpikeTrains
     positions_um : float64 (num_spikes,)
-        Spike locations along the direction of interest.
+        Spike locations along the direction of interest; NaN for spikes that have none, which are left out.
     interval_s : float
     min_spikes_per_interval : int
-        Intervals with fewer are not valid.
+        Intervals with fewer located spikes are not valid.
     min_fraction_valid_intervals : float
-        A unit with a larger fraction of intervals that are not valid gets NaN.
+        A unit with a smaller fraction of valid intervals gets NaN.
     min_num_bins : int
-        Every segment needs as many whole intervals.
+        Every segment needs as many whole intervals; of a unit's periods, all together do.
 
     Returns
     -------
@@ -36,43 +37,59 @@ def drift(
 
     References
     ----------
-    `compute_drift_metrics` of SpikeInterface 0.105, exactly.
+    `compute_drift_metrics` of SpikeInterface 0.105, exactly for located spikes and `min_fraction_valid_intervals` of
+    0.5: it asks for at most that fraction of intervals that are not valid, the opposite of what it documents. It also
+    leaves out the last interval of a segment that ends with one, unless it is the last segment.
     """
     interval_samples = int(interval_s * spikes.sampling_frequency_hz)
-    # only the last segment's end is an edge where its length is a multiple of the interval, as in SpikeInterface
-    num_intervals = [(length - 1) // interval_samples for length in spikes.segment_lengths]
-    num_intervals[-1] = spikes.segment_lengths[-1] // interval_samples
+    intervals, starts, unit_edges = observed_time(spikes).bins(np.full(spikes.num_units, interval_samples))
+    is_located = np.isfinite(positions_um)
+    medians, references = _interval_medians(
+        spikes, positions_um, np.where(is_located, intervals, -1), is_located, starts[-1], min_spikes_per_interval
+    )
     values = np.full((3, spikes.num_units), np.nan)
-    if min(num_intervals) < min_num_bins:
-        reason = f"a segment has fewer than {min_num_bins} intervals of {interval_s} s"
-        reasons = reasons_where(np.ones(spikes.num_units, dtype=bool), reason)
-    else:
-        medians = _interval_medians(spikes, positions_um, interval_samples, num_intervals, min_spikes_per_interval)
-        is_bad = np.isnan(medians).sum(axis=1) > min_fraction_valid_intervals * medians.shape[1]
-        is_bad |= np.isnan(medians).all(axis=1)
-        reasons = reasons_where(is_bad, f"too few intervals of {interval_s} s with {min_spikes_per_interval} spikes")
-        for unit_index in np.flatnonzero(~is_bad):
-            reference = np.median(positions_um[spikes.rows_of_unit(unit_index)])
-            moved = medians[unit_index] - reference
-            moved = moved[~np.isnan(moved)]
-            values[:, unit_index] = np.ptp(moved), np.std(moved), np.median(np.abs(moved - np.median(moved)))
+    reasons = _too_short(spikes, interval_samples, unit_edges, min_num_bins, interval_s)
+    for unit_index in range(spikes.num_units):
+        own = medians[unit_edges[unit_index] : unit_edges[unit_index + 1]]
+        valid = own[~np.isnan(own)]
+        if unit_index in reasons:
+            continue
+        if valid.size == 0 or valid.size < round(min_fraction_valid_intervals * own.size, 9):
+            num_unlocated = np.count_nonzero(~is_located[spikes.rows_of_unit(unit_index)])
+            reasons[unit_index] = _too_few(interval_s, min_spikes_per_interval, num_unlocated)
+            continue
+        moved = valid - references[unit_index]
+        values[:, unit_index] = np.ptp(moved), np.std(moved), np.median(np.abs(moved - np.median(moved)))
     return dict(zip(("drift_ptp", "drift_std", "drift_mad"), values, strict=True)), reasons
 
 
-def _interval_medians(spikes, positions_um, interval_samples, num_intervals, min_spikes):
-    """float64 (num_units, all intervals): NaN where an interval has too few spikes."""
-    offsets = np.concatenate([[0], np.cumsum(num_intervals)])
-    medians = np.full((spikes.num_units, offsets[-1]), np.nan)
+def _too_short(spikes, interval_samples, unit_edges, min_num_bins, interval_s):
+    """Reasons of units that were not looked at for long enough."""
+    if spikes.periods is not None:
+        reason = f"its valid periods hold fewer than {min_num_bins} intervals of {interval_s:g} s"
+        return reasons_where(np.diff(unit_edges) < min_num_bins, reason)
+    is_short = min(spikes.segment_lengths) // interval_samples < min_num_bins
+    reason = f"a segment has fewer than {min_num_bins} intervals of {interval_s:g} s"
+    return reasons_where(np.full(spikes.num_units, is_short), reason)
+
+
+def _too_few(interval_s, min_spikes, num_unlocated):
+    reason = f"too few intervals of {interval_s:g} s with {min_spikes} spikes"
+    return f"{reason} that have a location ({num_unlocated} have none)" if num_unlocated else reason
+
+
+def _interval_medians(spikes, positions_um, intervals, is_located, num_intervals, min_spikes):
+    """float64 (all intervals,): NaN where an interval has too few spikes; and of each unit, all its spikes."""
+    medians, references = np.full(num_intervals, np.nan), np.full(spikes.num_units, np.nan)
     for unit_index in range(spikes.num_units):
         rows = spikes.rows_of_unit(unit_index)
-        own = positions_um[rows]
-        intervals = spikes.samples[rows] // interval_samples
-        segments = spikes.segment_indices[rows]
-        # past the last whole interval: not counted, but in order between this segment and the next
-        keys = offsets[segments] + np.minimum(intervals, np.asarray(num_intervals)[segments] - 0.5)
-        starts = np.searchsorted(keys, np.arange(offsets[-1] + 1))
-        stops = np.searchsorted(keys, np.arange(offsets[-1]), side="right")
-        for interval, (start, stop) in enumerate(zip(starts[:-1], stops, strict=True)):
-            if stop - start >= max(min_spikes, 1):
-                medians[unit_index, interval] = np.median(own[start:stop])
-    return medians
+        rows = rows[is_located[rows]]
+        if rows.size == 0:
+            continue
+        references[unit_index] = np.median(positions_um[rows])
+        rows = rows[intervals[rows] >= 0]
+        found, first = np.unique(intervals[rows], return_index=True)  # in time order, so intervals ascend
+        for interval, own in zip(found, np.split(rows, first[1:]), strict=False):
+            if own.size >= max(min_spikes, 1):
+                medians[interval] = np.median(positions_um[own])
+    return medians, references

@@ -1,5 +1,7 @@
 """Formulas that quality metrics and valid unit periods share."""
 
+import math
+
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
@@ -19,6 +21,11 @@ def unit_positions(line_samples, num_units, unit_edges, gap_samples):
 def num_partners(positions, reach_samples):
     """int64: how many later spikes lie within `reach_samples` (included) of each of the ascending positions."""
     return np.searchsorted(positions, positions + reach_samples, side="right") - np.arange(positions.size) - 1
+
+
+def samples_to_reach(duration_ms, sampling_frequency_hz):
+    """int: the least number of samples that is not shorter than a duration."""
+    return math.ceil(round(duration_ms * 1e-3 * sampling_frequency_hz, 6))  # 1.5 ms at 30 kHz is 45, not 45.000…01
 
 
 def refractory_contamination(num_violations, num_spikes, total_samples, censored_samples, refractory_samples):
@@ -54,7 +61,8 @@ def fraction_missing(amplitudes, pieces, num_histogram_bins, smoothing_bins, min
 
     References
     ----------
-    Hill et al. 2011; `amplitude_cutoff` of SpikeInterface, which smooths integer counts into integers.
+    Hill et al. 2011; `amplitude_cutoff` of SpikeInterface, which cuts the smoothed counts to integers: of 500 spikes from
+    a normal distribution without its lowest tenth it finds 9 % missing, of the same spikes 40 times over 13 %.
     """
     sizes = pieces[:, 1] - pieces[:, 0]
     is_large = sizes / num_histogram_bins >= min_spikes_a_bin
@@ -73,23 +81,26 @@ def fraction_missing(amplitudes, pieces, num_histogram_bins, smoothing_bins, min
 
 
 def smoothed_counts(histograms, smoothing_bins):
-    """int64: rows smoothed by a Gaussian of 4 standard deviations and cut to integers, edges repeated.
+    """float64: rows smoothed by a Gaussian of 4 standard deviations, edges repeated; as they are for 0.
 
     References
     ----------
-    `scipy.ndimage.gaussian_filter1d(mode="nearest")` on integers, sums in its order so that the cut falls alike.
+    `scipy.ndimage.gaussian_filter1d(mode="nearest")` on float64, sums in its order.
     """
+    counts = histograms.astype(np.float64)
     radius = int(4.0 * float(smoothing_bins) + 0.5)
+    if radius == 0:
+        return counts
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 / (smoothing_bins * smoothing_bins) * offsets**2)
     weights /= weights.sum()
-    num_bins = histograms.shape[1]
-    padded = np.pad(histograms.astype(np.float64), ((0, 0), (radius, radius)), mode="edge")
+    num_bins = counts.shape[1]
+    padded = np.pad(counts, ((0, 0), (radius, radius)), mode="edge")
     total = padded[:, radius : radius + num_bins] * weights[radius]
     for row in range(radius):
         mirrored = 2 * radius - row
         total += (padded[:, row : row + num_bins] + padded[:, mirrored : mirrored + num_bins]) * weights[row]
-    return total.astype(np.int64)
+    return total
 
 
 def correlogram_bins(sampling_frequency_hz: float, window_ms: float, bin_ms: float) -> tuple[np.ndarray, int, int]:

@@ -1,7 +1,7 @@
 """Quality metrics of spikes that follow each other too closely for one neuron.
 
 Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
-and values are those of SpikeInterface 0.105, without its `periods`.
+and values are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
 """
 
 import math
@@ -16,6 +16,7 @@ from ephys_postprocess.stages.quality.formulas import (
     num_partners,
     reasons_where,
     refractory_contamination,
+    samples_to_reach,
     unit_positions,
 )
 
@@ -36,16 +37,17 @@ def isi_violation(spikes: SpikeTrains, isi_threshold_ms: float = 1.5, min_isi_ms
 
     References
     ----------
-    Hill et al. 2011; `compute_isi_violations` of SpikeInterface, exactly.
+    Hill et al. 2011; `compute_isi_violations` of SpikeInterface, exactly but for intervals of just the threshold: it
+    subtracts times in s, whose rounding lets some of these pass and others not, by where in the recording they lie.
     """
     counts = np.diff(spikes.unit_edges)
     threshold_s, min_isi_s = isi_threshold_ms / 1000, min_isi_ms / 1000
     order = spikes.order_by_unit
     units, segments = spikes.unit_indices[order], spikes.segment_indices[order]
-    intervals_s = np.diff(spikes.samples[order] / spikes.sampling_frequency_hz)
-    is_violation = (units[1:] == units[:-1]) & (segments[1:] == segments[:-1]) & (intervals_s < threshold_s)
+    is_near = np.diff(spikes.samples[order]) < samples_to_reach(isi_threshold_ms, spikes.sampling_frequency_hz)
+    is_violation = (units[1:] == units[:-1]) & (segments[1:] == segments[:-1]) & is_near
     violations = np.bincount(units[1:][is_violation], minlength=spikes.num_units)
-    duration_s = sum(spikes.segment_lengths) / spikes.sampling_frequency_hz
+    duration_s = spikes.observed_samples / spikes.sampling_frequency_hz
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = violations / (2 * counts * (threshold_s - min_isi_s)) / (counts / duration_s)
     columns = {
@@ -69,7 +71,7 @@ def rp_violation(spikes: SpikeTrains, refractory_period_ms: float = 1.0, censore
     violations = np.bincount(
         np.repeat(np.arange(spikes.num_units), counts), weights=partners, minlength=spikes.num_units
     ).astype(np.int64)  # sums of integers below 2**53: exact
-    contamination = refractory_contamination(violations, counts, sum(spikes.segment_lengths), censored, refractory)
+    contamination = refractory_contamination(violations, counts, spikes.observed_samples, censored, refractory)
     columns = {"rp_contamination": contamination, "rp_violations": np.where(counts == 0, -1, violations)}
     return columns, {**reasons_where(counts == 0, "no spikes"), **reasons_where(counts == 1, "a single spike")}
 
@@ -111,7 +113,8 @@ def sliding_rp_violation(
     counts = np.diff(spikes.unit_edges)
     observed, rows = np.unique(_observed_violations(spikes, periods_s.size, bin_samples), return_inverse=True)
     limits = _means_with_tail(observed, 1 - CONFIDENCE)[rows.reshape(counts.size, periods_s.size)]
-    firing_rates = counts / (sum(spikes.segment_lengths) / spikes.sampling_frequency_hz)
+    with np.errstate(invalid="ignore"):  # a unit that was not looked at has too few spikes
+        firing_rates = counts / (spikes.observed_samples / spikes.sampling_frequency_hz)
     values = np.full(counts.size, np.nan)
     for unit_index in np.flatnonzero(counts > min_spikes):
         expected = _expected_violations(counts[unit_index], firing_rates[unit_index], periods_s, contamination_values)
@@ -145,10 +148,11 @@ def _refractory_periods(frequency, bin_size_ms, window_size_s, exclude_below_ms,
     """float64 upper edges in s, bool whether a period is tested, and the bin in samples."""
     edges_ms, _, bin_samples = correlogram_bins(frequency, 2 * window_size_s * 1000, bin_size_ms)
     edges_s = edges_ms[edges_ms.size // 2 :] / 1000
-    num_periods = int(max_ms / 1000 / (edges_s[1] - edges_s[0]))
+    # in samples: seconds round to one side or the other where a period or a bin's centre is just at its bound
+    num_periods = int(np.floor(np.round(max_ms * frequency * 1e-3 / bin_samples, 6)))
     edges_s = edges_s[: num_periods + 1]
-    centers_s = (edges_s[:-1] + edges_s[1:]) / 2
-    return edges_s[1:], centers_s > exclude_below_ms / 1000.0, bin_samples
+    centers = (np.arange(edges_s.size - 1) + 0.5) * bin_samples
+    return edges_s[1:], centers > np.round(exclude_below_ms * frequency * 1e-3, 6), bin_samples
 
 
 def _observed_violations(spikes, num_periods, bin_samples):

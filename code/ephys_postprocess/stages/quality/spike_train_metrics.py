@@ -1,7 +1,7 @@
 """Quality metrics of how often and how steadily a unit fires.
 
 Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
-and values are those of SpikeInterface 0.105, without its `periods`.
+and values are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.quality.formulas import reasons_where
+from ephys_postprocess.stages.quality.observed_time import counts_in_bins
 
 SYNCHRONY_SIZES = (2, 4, 8)
 
@@ -21,8 +22,7 @@ def num_spikes(spikes: SpikeTrains):
 def firing_rate(spikes: SpikeTrains):
     """firing_rate: float64 Hz over all segments; NaN without spikes."""
     counts = np.diff(spikes.unit_edges)
-    rates = counts / (sum(spikes.segment_lengths) / spikes.sampling_frequency_hz)
-    return {"firing_rate": np.where(counts == 0, np.nan, rates)}, reasons_where(counts == 0, "no spikes")
+    return {"firing_rate": np.where(counts == 0, np.nan, _rates_hz(spikes))}, reasons_where(counts == 0, "no spikes")
 
 
 def presence_ratio(spikes: SpikeTrains, bin_duration_s: float = 60.0, mean_fr_ratio_thresh: float = 0.0):
@@ -42,25 +42,19 @@ def presence_ratio(spikes: SpikeTrains, bin_duration_s: float = 60.0, mean_fr_ra
 
     References
     ----------
-    `compute_presence_ratios` of SpikeInterface, exactly. NaN where a unit has no spikes or the recording is shorter
-    than a bin.
+    `compute_presence_ratios` of SpikeInterface, exactly for one segment. Of several, SpikeInterface counts what is left
+    over at the end of each as a bin like any other; here all bins are whole (`observed_time.counts_in_bins`). NaN where
+    a unit has no spikes or was looked at for less than a bin.
     """
     if mean_fr_ratio_thresh < 0:
         raise ParameterError(f"presence_ratio.mean_fr_ratio_thresh: must not be negative (got {mean_fr_ratio_thresh}).")
-    counts = np.diff(spikes.unit_edges)
-    total_samples = sum(spikes.segment_lengths)
-    if total_samples < int(bin_duration_s * spikes.sampling_frequency_hz):
-        reason = f"recording shorter than one bin of {bin_duration_s} s"
-        return {"presence_ratio": np.full(counts.size, np.nan)}, reasons_where(counts >= 0, reason)
-    edges = _edges_over_segments(spikes, bin_duration_s)
-    if edges.size < 2:
-        ratios = np.zeros(counts.size)
-    else:
-        rates = counts / (total_samples / spikes.sampling_frequency_hz)
-        thresholds = np.floor(rates * bin_duration_s * float(mean_fr_ratio_thresh))
-        is_present = _counts_in_bins(spikes, edges) > thresholds[:, np.newaxis]
-        ratios = is_present.sum(axis=1) / (edges.size - 1)
-    return {"presence_ratio": np.where(counts == 0, np.nan, ratios)}, reasons_where(counts == 0, "no spikes")
+    counts, edges = counts_in_bins(spikes, int(bin_duration_s * spikes.sampling_frequency_hz))
+    num_bins = np.diff(edges)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        thresholds = np.floor(_rates_hz(spikes) * bin_duration_s * float(mean_fr_ratio_thresh))
+        is_present = counts > np.repeat(thresholds, num_bins)
+        ratios = np.diff(np.concatenate([[0], np.cumsum(is_present)])[edges]) / num_bins
+    return _where_measurable(spikes, "presence_ratio", ratios, num_bins, bin_duration_s)
 
 
 def firing_range(spikes: SpikeTrains, bin_size_s: float = 5, percentiles: tuple[float, float] = (5, 95)):
@@ -68,17 +62,18 @@ def firing_range(spikes: SpikeTrains, bin_size_s: float = 5, percentiles: tuple[
 
     References
     ----------
-    `compute_firing_ranges` of SpikeInterface, exactly. NaN where a unit has no spikes or the recording is shorter
-    than a bin.
+    `compute_firing_ranges` of SpikeInterface, exactly for one segment; of several as in `presence_ratio`. NaN where a
+    unit has no spikes or was looked at for less than a bin.
     """
-    counts = np.diff(spikes.unit_edges)
-    edges = _edges_over_segments(spikes, bin_size_s)
-    is_short = sum(spikes.segment_lengths) < int(bin_size_s * spikes.sampling_frequency_hz) or edges.size < 2
-    if is_short or counts.size == 0:
-        reasons = reasons_where(counts >= 0, f"recording shorter than one bin of {bin_size_s} s")
-        return {"firing_range": np.full(counts.size, np.nan)}, reasons
-    low, high = np.percentile(_counts_in_bins(spikes, edges) / bin_size_s, percentiles, axis=1)
-    return {"firing_range": np.where(counts == 0, np.nan, high - low)}, reasons_where(counts == 0, "no spikes")
+    counts, edges = counts_in_bins(spikes, int(bin_size_s * spikes.sampling_frequency_hz))
+    num_bins = np.diff(edges)
+    ranges = np.full(spikes.num_units, np.nan)
+    for number in np.unique(num_bins[num_bins > 0]):  # one number, but for periods
+        units = np.flatnonzero(num_bins == number)
+        rates = counts[edges[units][:, np.newaxis] + np.arange(number)] / bin_size_s
+        low, high = np.percentile(rates, percentiles, axis=1)
+        ranges[units] = high - low
+    return _where_measurable(spikes, "firing_range", ranges, num_bins, bin_size_s)
 
 
 def synchrony(spikes: SpikeTrains):
@@ -105,21 +100,13 @@ def synchrony(spikes: SpikeTrains):
     return columns, {}
 
 
-def _edges_over_segments(spikes, bin_duration_s):
-    """int64: bin edges on segments laid end to end; only the last segment drops its incomplete bin."""
-    bin_samples = int(bin_duration_s * spikes.sampling_frequency_hz)
-    starts = np.concatenate([[0], np.cumsum(spikes.segment_lengths)])
-    ends = starts[1:].copy()
-    ends[-1] = ends[-1] // bin_samples * bin_samples + 1
-    return np.concatenate([np.arange(start, end, bin_samples) for start, end in zip(starts, ends, strict=False)])
+def _rates_hz(spikes):
+    """float64 (num_units,): NaN for a unit that was not looked at."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.diff(spikes.unit_edges) / (spikes.observed_samples / spikes.sampling_frequency_hz)
 
 
-def _counts_in_bins(spikes, edges):
-    """int64 (num_units, num_bins): the last bin includes its upper edge."""
-    num_bins = edges.size - 1
-    line = spikes.line_samples(gap_samples=0)
-    bins = np.searchsorted(edges, line, side="right") - 1
-    bins[line == edges[-1]] = num_bins - 1
-    is_inside = (bins >= 0) & (bins < num_bins)
-    flat = spikes.unit_indices[is_inside] * num_bins + bins[is_inside]
-    return np.bincount(flat, minlength=spikes.num_units * num_bins).reshape(spikes.num_units, num_bins)
+def _where_measurable(spikes, column, values, num_bins, bin_s):
+    is_silent = np.diff(spikes.unit_edges) == 0
+    reasons = reasons_where(num_bins == 0, f"looked at for less than one bin of {bin_s:g} s")
+    return {column: np.where(is_silent, np.nan, values)}, reasons | reasons_where(is_silent, "no spikes")
