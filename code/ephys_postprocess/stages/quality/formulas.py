@@ -61,7 +61,7 @@ def fraction_missing(amplitudes, pieces, num_histogram_bins, smoothing_bins, min
 
     References
     ----------
-    Hill et al. 2011; `amplitude_cutoff` of SpikeInterface, which cuts the smoothed counts to integers: of 500 spikes from
+    Hill et al. 2011; `amplitude_cutoff` of SpikeInterface, which cuts the smoothed counts to integers: of 500 spikes of
     a normal distribution without its lowest tenth it finds 9 % missing, of the same spikes 40 times over 13 %.
     """
     sizes = pieces[:, 1] - pieces[:, 0]
