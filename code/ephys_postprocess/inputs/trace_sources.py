@@ -4,7 +4,7 @@ import numpy as np
 import spikeinterface.core as si
 
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.traces import KERNEL_DTYPES, MappedFile, MappedTraces, RecordingTraces, TraceSource
+from ephys_postprocess.traces import KERNEL_DTYPES, RawFile, RawTraces, RecordingTraces, TraceSource
 
 PLAIN_BINARY = (si.BinaryRecordingExtractor, si.BinaryFolderRecording)
 
@@ -18,17 +18,17 @@ def can_return_in_uV(recording: si.BaseRecording) -> bool:
 
 
 def trace_source(recording: si.BaseRecording, *, return_in_uV: bool) -> TraceSource:
-    """Traces of a recording: a memory map where it is plain binary, time first, int16 or float32; else `get_traces`.
+    """Traces of a recording: raw files where it is plain binary, time first, int16 or float32; else `get_traces`.
 
     Gains and offsets are the recording's, rounded to float32 where SpikeInterface does so; 1 and 0 without
     `return_in_uV`, for floats without gains, and for integers without gains (see `can_return_in_uV`).
     """
     gains, offsets = _scaling(recording, return_in_uV=return_in_uV)
-    if not is_mappable(recording):
+    if not is_raw(recording):
         return RecordingTraces(recording, gains, offsets)
     description = recording.get_binary_description()
     files = [
-        MappedFile(
+        RawFile(
             path=str(path),
             dtype=np.dtype(description["dtype"]),
             num_channels=int(description["num_channels"]),
@@ -37,10 +37,10 @@ def trace_source(recording: si.BaseRecording, *, return_in_uV: bool) -> TraceSou
         )
         for segment_index, path in enumerate(description["file_paths"])
     ]
-    return MappedTraces(files, recording.sampling_frequency, gains, offsets)
+    return RawTraces(files, recording.sampling_frequency, gains, offsets)
 
 
-def is_mappable(recording: si.BaseRecording) -> bool:
+def is_raw(recording: si.BaseRecording) -> bool:
     """Whether the raw files are exactly the traces: no chain on top, kernels' dtype, samples in order."""
     if type(recording) not in PLAIN_BINARY:
         return False

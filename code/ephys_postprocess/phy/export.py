@@ -18,7 +18,7 @@ from ephys_postprocess.results.pca_models import PREFIX
 from ephys_postprocess.stages.principal_components.all_spike_projections import AllSpikeProjections
 from ephys_postprocess.stages.principal_components.models import PrincipalComponentModels
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
-from ephys_postprocess.traces import MappedTraces, TraceSource
+from ephys_postprocess.traces import RawTraces, TraceSource
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _array_or_note(result, extension, name, notes):
 
 def _raw_files(traces: TraceSource | None) -> phy_export.RawFiles | None:
     """The raw files behind the traces where phy can read them."""
-    if not isinstance(traces, MappedTraces):
+    if not isinstance(traces, RawTraces):
         return None
     files = traces.files
     is_alike = len({(file.dtype, file.header_bytes) for file in files}) == 1

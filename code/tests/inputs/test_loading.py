@@ -80,7 +80,7 @@ def test_a_plain_binary_folder(data):
     assert loaded.durations_s == (2.0,)
     assert set(loaded.input_files) == {f"preprocessed_{NAME}", f"spikesorted_{NAME}"}
     source = trace_source(loaded.recording_to_read, return_in_uV=True)
-    assert source.is_mapped
+    assert source.is_raw
     scaled = source.read(0, 50, 90).astype(np.float32) * source.gains + source.offsets
     np.testing.assert_array_equal(scaled, saved.get_traces(start_frame=50, end_frame=90, return_in_uV=True))
     spikes = spike_trains(loaded.sorting, loaded.recording_to_read)
@@ -106,7 +106,7 @@ def test_zarr_recording_and_zarr_sorting_whatever_the_folder_is_called(data):
     loaded = load(data)
     assert_storable(loaded)
     source = trace_source(loaded.recording_to_read, return_in_uV=True)
-    assert not source.is_mapped
+    assert not source.is_raw
     assert source.dtype == np.int16
     np.testing.assert_array_equal(source.read(0, 5, 9), make_recording().get_traces(start_frame=5, end_frame=9))
     assert loaded.sorting.to_spike_vector()["sample_index"].tolist() == [100, 200, 300]
@@ -180,7 +180,7 @@ def test_excess_spikes_in_several_segments_where_the_last_loses_all(data):
     assert trains.segment_edges.tolist() == [0, 1, 3, 3]
     assert trains.segment_lengths == (8000, 6000, 7000)
     source = trace_source(loaded.recording_to_read, return_in_uV=True)
-    assert source.is_mapped
+    assert source.is_raw
     np.testing.assert_array_equal(
         source.read(2, 0, 7000), make_recording((8000, 6000, 7000)).get_traces(segment_index=2)
     )
@@ -264,7 +264,7 @@ def test_npz_with_labels_of_no_unit_is_refused(data):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "gain", "is_mapped", "note"),
+    ("dtype", "gain", "is_raw", "note"),
     [
         ("int16", 2.0, True, None),
         ("uint16", 2.0, False, None),
@@ -274,13 +274,13 @@ def test_npz_with_labels_of_no_unit_is_refused(data):
         ("int32", 0.5, False, None),
     ],
 )
-def test_dtypes_and_missing_gains(data, dtype, gain, is_mapped, note):
+def test_dtypes_and_missing_gains(data, dtype, gain, is_raw, note):
     save(data, make_recording(dtype=dtype, gain=gain))
     loaded = load(data)
     read = loaded.recording_to_read
     assert [note in text for text in loaded.notes] == ([True] if note else [])
     source = trace_source(read, return_in_uV=True)
-    assert source.is_mapped == is_mapped
+    assert source.is_raw == is_raw
     is_in_uV = can_return_in_uV(read)
     assert is_in_uV == (gain is not None or dtype == "float32")
     expected = read.get_traces(start_frame=10, end_frame=60, return_in_uV=is_in_uV)
@@ -401,7 +401,7 @@ def test_the_binary_one_is_read_and_the_lazy_one_is_stored(staged):
     loaded = load(staged)
     assert_storable(loaded)
     assert type(loaded.recording_to_store).__name__ == "CommonReferenceRecording"
-    assert trace_source(loaded.recording_to_read, return_in_uV=True).is_mapped
+    assert trace_source(loaded.recording_to_read, return_in_uV=True).is_raw
     np.testing.assert_array_equal(loaded.recording_to_store.get_traces(), loaded.recording_to_read.get_traces())
     assert set(loaded.input_files) == {f"binary_{NAME}.json", f"preprocessed_{NAME}.json", f"spikesorted_{NAME}"}
 
@@ -443,7 +443,7 @@ def test_only_a_lazy_chain(staged):
     (staged / f"binary_{NAME}.json").unlink()
     loaded = load(staged)
     assert_storable(loaded)
-    assert not trace_source(loaded.recording_to_read, return_in_uV=True).is_mapped
+    assert not trace_source(loaded.recording_to_read, return_in_uV=True).is_raw
 
 
 def test_a_broken_lazy_json_is_a_failure(staged):

@@ -100,7 +100,7 @@ def test_both_layouts_equal_stock_interpolation(tmp_path, layout):
     assert loaded.is_motion_corrected
     np.testing.assert_array_equal(traces_of(loaded.recording_to_read), traces_of(corrected(saved, make_motion())))
     source = trace_source(loaded.recording_to_read, return_in_uV=True)
-    assert not source.is_mapped
+    assert not source.is_raw
     assert source.dtype == np.float32
     assert set(source.gains.tolist()) == {2.0}
     np.testing.assert_array_equal(source.read(0, 700, 900), traces_of(loaded.recording_to_read)[700:900])
@@ -120,7 +120,7 @@ def test_not_asked_for_it_is_not_applied(tmp_path):
     save_motion(tmp_path)
     loaded = load(tmp_path, use_motion_corrected=False)
     assert not loaded.is_motion_corrected
-    assert trace_source(loaded.recording_to_read, return_in_uV=True).is_mapped
+    assert trace_source(loaded.recording_to_read, return_in_uV=True).is_raw
     np.testing.assert_array_equal(traces_of(loaded.recording_to_read), traces_of(saved))
 
 

@@ -28,8 +28,9 @@ OFFSETS = np.linspace(-3.0, 4.0, NUM_CHANNELS).astype(np.float32)
 class ArrayTraces:
     """Traces held in memory."""
 
-    is_mapped = False
+    is_raw = False
     sampling_frequency_hz = SAMPLING_HZ
+    fixed_chunk_samples = most_at_once = None
 
     def __init__(self, segments):
         self.segments = segments
@@ -37,8 +38,11 @@ class ArrayTraces:
         self.segment_lengths = tuple(len(segment) for segment in segments)
         self.dtype = segments[0].dtype
 
-    def read(self, segment_index, start_sample, stop_sample):
+    def read(self, segment_index, start_sample, stop_sample, ranges=None, buffer=None):  # noqa: ARG002
         return self.segments[segment_index][start_sample:stop_sample]
+
+    def expect(self, segment_index, ranges):
+        """Nothing to fetch."""
 
 
 def make_spikes(segments, num_units):

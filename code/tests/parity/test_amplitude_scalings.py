@@ -49,7 +49,7 @@ def compute_both(recording, sorting, folder, sparse=True, return_in_uV=True, chu
         len(sorting.unit_ids),
         recording.get_num_channels(),
     )
-    traces = trace_sources(recording, folder, return_in_uV)["mapped"]
+    traces = trace_sources(recording, folder, return_in_uV)["raw"]
     columns = columns_of(sorting, recording)
     scaling = (traces.exact_gains, traces.exact_offsets)
     ours = AmplitudeScalings(columns, templates.get_templates(), templates.nbefore, mask, *scaling, **parameters)

@@ -30,7 +30,7 @@ def compute_stock(recording, method, return_in_uV=True):
     )
 
 
-@pytest.mark.parametrize("source_name", ["mapped", "get_traces"])
+@pytest.mark.parametrize("source_name", ["raw", "get_traces"])
 @pytest.mark.parametrize("method", ["mad", "std", "rms"])
 @pytest.mark.parametrize("return_in_uV", [True, False])
 def test_noise_levels_equal_stock(recording, tmp_path, source_name, method, return_in_uV):
@@ -54,12 +54,12 @@ def test_falling_gains_and_few_counters_at_a_time(recording, tmp_path, monkeypat
     recording = recording.clone()
     recording.set_channel_gains(np.where(np.arange(12) % 2, -0.195, 0.195))
     monkeypatch.setattr(stage, "MAX_COUNTERS", 5_000)
-    got = compute(trace_sources(recording, tmp_path)["mapped"], "mad")
+    got = compute(trace_sources(recording, tmp_path)["raw"], "mad")
     np.testing.assert_array_equal(got, compute_stock(recording, "mad"))
 
 
 def test_threads_change_no_byte(recording, tmp_path):
-    traces = trace_sources(recording, tmp_path)["mapped"]
+    traces = trace_sources(recording, tmp_path)["raw"]
     np.testing.assert_array_equal(compute(traces, "mad", num_threads=4), compute(traces, "mad", num_threads=1))
 
 

@@ -13,7 +13,7 @@ from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 ONE_JOB = {"n_jobs": 1, "progress_bar": False}
 
 
-@pytest.mark.parametrize("source_name", ["mapped", "get_traces"])
+@pytest.mark.parametrize("source_name", ["raw", "get_traces"])
 @pytest.mark.parametrize("return_in_uV", [True, False])
 def test_spike_amplitudes_equal_stock(tmp_path, source_name, return_in_uV):
     recording, sorting = make_recording_and_sorting()

@@ -48,7 +48,7 @@ def selection_of(analyzer, recording, sorting):
     return WaveformSelection(columns_of(sorting, recording), rows, Sparsity(mask), 30, 45)
 
 
-@pytest.mark.parametrize("source_name", ["mapped", "get_traces"])
+@pytest.mark.parametrize("source_name", ["raw", "get_traces"])
 @pytest.mark.parametrize("settings", [{}, {"sparse": False, "sparsity_kwargs": {}}, {"return_in_uV": False}])
 def test_waveforms_and_templates_equal_stock(recording_and_sorting, tmp_path, source_name, settings):
     recording, sorting = recording_and_sorting
@@ -68,7 +68,7 @@ def test_waveforms_and_templates_equal_stock(recording_and_sorting, tmp_path, so
         np.testing.assert_array_equal(template, stock[key], err_msg=key)
 
 
-@pytest.mark.parametrize("source_name", ["mapped", "get_traces"])
+@pytest.mark.parametrize("source_name", ["raw", "get_traces"])
 def test_templates_without_waveforms_agree_with_stock(recording_and_sorting, tmp_path, source_name):
     recording, sorting = recording_and_sorting
     analyzer = make_analyzer(recording, sorting)
@@ -86,7 +86,7 @@ def test_templates_without_waveforms_agree_with_stock(recording_and_sorting, tmp
     np.testing.assert_array_equal(got, get_template_peak_shift_on_main_channel(analyzer, with_dict=False))
 
 
-@pytest.mark.parametrize("source_name", ["mapped", "get_traces"])
+@pytest.mark.parametrize("source_name", ["raw", "get_traces"])
 @pytest.mark.parametrize("peak_sign", ["both", "neg", "pos"])
 @pytest.mark.parametrize("peak_mode", ["extremum", "at_index", "peak_to_peak"])
 def test_main_channels_equal_stock(recording_and_sorting, tmp_path, source_name, peak_sign, peak_mode):

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.traces import MappedFile, MappedTraces, RecordingTraces
+from ephys_postprocess.traces import RawFile, RawTraces, RecordingTraces
 
 
 class ArrayTraces:
     """Traces held in memory, one array a segment, that counts how often each sample is asked for."""
 
-    def __init__(self, segments, gains=None, offsets=None, is_mapped=True):
+    def __init__(self, segments, gains=None, offsets=None, is_raw=True):
         self.segments = segments
         self.num_channels = segments[0].shape[1]
         self.segment_lengths = tuple(len(segment) for segment in segments)
@@ -19,15 +19,27 @@ class ArrayTraces:
         self.dtype = segments[0].dtype
         self.gains = np.ones(self.num_channels, np.float32) if gains is None else np.float32(gains)
         self.offsets = np.zeros(self.num_channels, np.float32) if offsets is None else np.float32(offsets)
-        self.is_mapped = is_mapped
+        self.is_raw = is_raw
+        self.fixed_chunk_samples = self.most_at_once = None
         self.num_reads = [np.zeros(length, dtype=int) for length in self.segment_lengths]
 
-    def read(self, segment_index, start_sample, stop_sample):
+    def read(self, segment_index, start_sample, stop_sample, ranges=None, buffer=None):
         assert 0 <= start_sample <= stop_sample <= self.segment_lengths[segment_index]
-        self.num_reads[segment_index][start_sample:stop_sample] += 1
         traces = self.segments[segment_index][start_sample:stop_sample].view()
+        if ranges is None or not self.is_raw:
+            ranges = np.array([[start_sample, stop_sample]])
+        if buffer is not None and self.is_raw:
+            traces = buffer.array(traces.shape, traces.dtype)
+            traces[:] = 12_345  # what nobody asked for
+        for start, stop in ranges.tolist():
+            assert start_sample <= start < stop <= stop_sample
+            traces[start - start_sample : stop - start_sample] = self.segments[segment_index][start:stop]
+            self.num_reads[segment_index][start:stop] += 1
         traces.flags.writeable = False
         return traces
+
+    def expect(self, segment_index, ranges):
+        assert len(ranges) == 0 or 0 <= ranges[0, 0] < ranges[-1, 1] <= self.segment_lengths[segment_index]
 
 
 def make_recording_and_sorting(durations_s=(4.0, 3.0), num_channels=12, num_units=5, seed=0):
@@ -87,6 +99,6 @@ def trace_sources(recording, folder, return_in_uV=True):
         path = Path(folder) / f"segment{index}.raw"
         traces = recording.get_traces(segment_index=index)
         traces.tofile(path)
-        files.append(MappedFile(str(path), traces.dtype, num_channels, 0, len(traces)))
-    mapped = MappedTraces(files, recording.sampling_frequency, gains, offsets)
-    return {"mapped": mapped, "get_traces": RecordingTraces(recording, gains, offsets)}
+        files.append(RawFile(str(path), traces.dtype, num_channels, 0, len(traces)))
+    raw = RawTraces(files, recording.sampling_frequency, gains, offsets)
+    return {"raw": raw, "get_traces": RecordingTraces(recording, gains, offsets)}

@@ -137,7 +137,7 @@ def grid_prototype(
     Parameters
     ----------
     traces : TraceSource
-        Only the windows of the chosen spikes are touched where it is mapped; elsewhere their seconds are read.
+        Of raw files only the windows of the chosen spikes are read, elsewhere their seconds.
     main_channels : int64 (num_units,)
     seed : int or None
         Chooses the same spikes as SpikeInterface does with it.
@@ -164,7 +164,7 @@ def grid_prototype(
     )
     windows = _MainChannelWindows(chosen, main_channels, num_before, num_after)
     one_second = max(1, round(spikes.sampling_frequency_hz))
-    run_trace_pass(traces, chosen, [windows], one_second, num_threads)
+    run_trace_pass(traces, chosen, [windows], one_second, num_threads, is_sparse=True)
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # no spike has any height: the shape is NaN, as the places are
         return np.nanmedian(windows.values / np.abs(windows.values[:, num_before, np.newaxis]), axis=0)

@@ -14,7 +14,13 @@ import numpy as np
 from ephys_postprocess.kernels.waveforms import gather_windows, scale_windows
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.traces.trace_pass import chunks_in_time, refuse_not_finite
+from ephys_postprocess.stages.traces.trace_pass import (
+    Stretch,
+    Windows,
+    for_each_stretch,
+    plan_stretches,
+    refuse_not_finite,
+)
 from ephys_postprocess.traces import TraceSource
 
 # What one thread gathers before it hands on: a second of windows of an ordinary probe.
@@ -56,6 +62,11 @@ class WaveformSelection:
             spikes.segment_lengths,
             spikes.sampling_frequency_hz,
         )
+
+    @property
+    def windows(self) -> Windows:
+        """What must be read of the traces."""
+        return Windows(self.trains, self.num_samples_before, self.num_samples_after)
 
     @cached_property
     def position_by_unit(self) -> np.ndarray:
@@ -198,9 +209,9 @@ def open_waveforms(
     """
     source = WaveformSource(traces, selection, scratch_folder)
 
-    def work(chunk):
+    def work(stretch, window):
         num_spikes = 0
-        for rows, windows in gather_chunk(traces, selection, *chunk):
+        for rows, windows in gather_stretch(selection, stretch, window):
             source.write_windows(rows, windows)
             num_spikes += rows.size
         if report_spikes is not None and num_spikes:
@@ -208,21 +219,22 @@ def open_waveforms(
 
     try:
         if source.num_bytes:
-            map_in_threads(work, list(chunks_in_time(selection.spikes.segment_lengths, chunk_samples)), num_threads)
+            for_each_stretch(traces, plan_stretches(traces, [selection.windows], chunk_samples), work, num_threads)
     except BaseException:
         source.close()
         raise
     return source
 
 
-def gather_chunk(traces, selection, segment_index, start_sample, stop_sample):
-    """Yield (rows, unscaled windows) for the spikes of one chunk; the next step overwrites the windows.
+def gather_stretch(selection: WaveformSelection, stretch: Stretch, window: np.ndarray):
+    """Yield (rows, unscaled windows) for the spikes of one stretch; the next step overwrites the windows.
 
     Parameters
     ----------
-    traces : TraceSource
     selection : WaveformSelection
-    segment_index, start_sample, stop_sample : int
+    stretch : Stretch
+    window : int16 or float32 (num_samples, num_channels)
+        The traces of the stretch.
 
     Yields
     ------
@@ -230,24 +242,21 @@ def gather_chunk(traces, selection, segment_index, start_sample, stop_sample):
         Consecutive rows, but ordered by unit, then time; at most `GATHER_BYTES` of windows, but at least one.
     """
     trains, channels = selection.trains, selection.sparsity.channels_of_unit
-    first_row, last_row = trains.rows_between(segment_index, start_sample, stop_sample)
+    first_row, last_row = stretch.rows_of(trains)
     if first_row == last_row:
         return
-    origin = max(0, int(trains.samples[first_row]) - selection.num_samples_before)
-    end = min(traces.segment_lengths[segment_index], int(trains.samples[last_row - 1]) + selection.num_samples_after)
-    chunk = traces.read(segment_index, origin, end)
-    window_bytes = max(1, selection.num_samples * selection.width * chunk.itemsize)
+    window_bytes = max(1, selection.num_samples * selection.width * window.itemsize)
     rows_at_once = min(max(1, GATHER_BYTES // window_bytes), last_row - first_row)
-    windows = np.empty((rows_at_once, selection.num_samples, selection.width), dtype=chunk.dtype)
+    windows = np.empty((rows_at_once, selection.num_samples, selection.width), dtype=window.dtype)
     for first in range(first_row, last_row, rows_at_once):
         rows = np.arange(first, min(first + rows_at_once, last_row))
         order_by_unit = np.argsort(trains.unit_indices[rows], kind="stable")
         places = np.empty_like(order_by_unit)
         places[order_by_unit] = np.arange(rows.size)
         part = windows[: rows.size]
-        first_rows = trains.samples[rows] - selection.num_samples_before - origin
-        gather_windows(chunk, first_rows, channels[trains.unit_indices[rows]], places, part)
-        refuse_not_finite(part, segment_index, origin, end)
+        first_rows = trains.samples[rows] - selection.num_samples_before - stretch.origin_sample
+        gather_windows(window, first_rows, channels[trains.unit_indices[rows]], places, part)
+        refuse_not_finite(part, stretch.segment_index, stretch.origin_sample, stretch.end_sample)
         part.flags.writeable = False  # a view of its own: kernels see traces and windows as one (read-only) type
         yield rows[order_by_unit], part
 

@@ -11,7 +11,7 @@ from ephys_postprocess.stages.traces.waveforms import WaveformSelection, for_eac
 BEFORE, AFTER = 5, 7
 
 
-def make_case(is_mapped=True, dtype=np.int16, num_spikes=200, seed=0, **selection_changes):
+def make_case(is_raw=True, dtype=np.int16, num_spikes=200, seed=0, **selection_changes):
     generator = np.random.default_rng(seed)
     lengths = (900, 400)
     segments = [generator.integers(-3000, 3000, (length, 6)).astype(dtype) for length in lengths]
@@ -25,7 +25,7 @@ def make_case(is_mapped=True, dtype=np.int16, num_spikes=200, seed=0, **selectio
     rows = np.flatnonzero(generator.random(num_spikes) < 0.7)
     selection = {"spike_rows": rows, "sparsity": Sparsity(mask)} | selection_changes
     return (
-        ArrayTraces(segments, gains, offsets, is_mapped),
+        ArrayTraces(segments, gains, offsets, is_raw),
         WaveformSelection(spikes, num_samples_before=BEFORE, num_samples_after=AFTER, **selection),
     )
 
@@ -111,7 +111,7 @@ def test_no_spike_or_no_channel_gives_empty_waveforms_and_zero_templates(tmp_pat
 
 
 def test_each_chunk_is_read_once(tmp_path):
-    traces, selection = make_case(is_mapped=False)
+    traces, selection = make_case(is_raw=False)
     open_waveforms(traces, selection, tmp_path, 50, 2).close()
     assert max(reads.max() for reads in traces.num_reads) <= 2  # once, and once more in a neighbour's margin
 
@@ -129,8 +129,8 @@ def test_full_disk_closes_the_scratch_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 def test_threads_chunks_and_source_change_no_byte(tmp_path, dtype):
     results = []
-    for num_threads, is_mapped in ((1, True), (4, True), (1, False), (4, False)):
-        traces, selection = make_case(is_mapped, dtype)
+    for num_threads, is_raw in ((1, True), (4, True), (1, False), (4, False)):
+        traces, selection = make_case(is_raw, dtype)
         dense = average_dense_templates(traces, selection.spikes, selection.spike_rows, BEFORE, AFTER, 64, num_threads)
         packed = average_packed_templates(traces, selection, 64, num_threads)
         with open_waveforms(traces, selection, tmp_path, 64, num_threads) as source:
@@ -166,8 +166,8 @@ def test_more_windows_than_int32_holds_are_summed_exactly():
     num_spikes = 70_000
     zeros = np.zeros(num_spikes, np.int64)
     spikes = SpikeTrains(zeros + 1, zeros, zeros, 1, (4,), 30_000.0)
-    for is_mapped in (True, False):
-        traces.is_mapped = is_mapped
+    for is_raw in (True, False):
+        traces.is_raw = is_raw
         got = average_dense_templates(traces, spikes, np.arange(num_spikes), 1, 1, 100, 1)
         assert got.tolist() == [[[2**15 - 1], [2**15 - 1]]]
 
