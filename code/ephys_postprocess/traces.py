@@ -30,6 +30,11 @@ class ReadCount:
             self.bytes_needed += bytes_needed
             self.bytes_read += bytes_read
 
+    def so_far(self) -> tuple[int, int]:
+        """(bytes needed, bytes read)"""
+        with self._lock:
+            return self.bytes_needed, self.bytes_read
+
 
 class TraceBuffer:
     """Memory that one stretch of traces after another is read into."""

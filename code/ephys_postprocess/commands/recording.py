@@ -53,6 +53,7 @@ def postprocess_recording(
             kept = Outcome(item.recording_name, "kept", "complete, and made from the same inputs and parameters")
             return _export(kept, found, files, inputs.traces, execution, log)
         logger.info("  computed, because %s", why)
+    log.watch(inputs.traces.reads.so_far)
     with log.stage("sample_templates"):
         sampled = sample(inputs, parameters)
     with log.stage("deduplicate") as stage:

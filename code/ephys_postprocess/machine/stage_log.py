@@ -12,8 +12,9 @@ and, by event,
 
     stage_started       total (null where unknown), unit ("spikes")
     stage_progress      done, total, unit, per_second, seconds_left (null where unknown); at most one a second
-    stage_finished      seconds, peak_memory_mb, what was counted (such as units, channels, spikes), and where the
-                        stage went through its spikes, per_second
+    stage_finished      seconds, peak_memory_mb, what was counted (such as units, channels, spikes), where the stage
+                        read traces, bytes_needed (of the samples it asked for) and bytes_read (to have them), and where
+                        it went through its spikes, per_second
     stage_failed        seconds, error
     recording_finished  status ("done", "kept", "skipped" or "failed"), message
 
@@ -26,6 +27,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +48,8 @@ class StageRecord:
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
+    bytes_needed: int = 0  # of the traces: the samples that were asked for
+    bytes_read: int = 0  # to have them: more, where parts of the traces can't be read alone
 
 
 class Stage:
@@ -83,6 +87,11 @@ class StageLog:
         self.recording_name = recording_name
         self.progress = progress
         self.records: list[StageRecord] = []
+        self._bytes_so_far = lambda: (0, 0)
+
+    def watch(self, bytes_so_far: Callable[[], tuple[int, int]]) -> None:
+        """Note with each stage from now on how many bytes of traces were needed and read meanwhile."""
+        self._bytes_so_far = bytes_so_far
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "spikes"):
@@ -90,7 +99,7 @@ class StageLog:
         record = StageRecord(name)
         self._event("stage_started", name, total=total, unit=unit)
         reset_peak_memory()
-        start = time.perf_counter()
+        start, bytes_before = time.perf_counter(), self._bytes_so_far()
         try:
             with self._shown(name, total, unit, start) as show_progress:
                 current = Stage(record, show_progress)
@@ -102,6 +111,8 @@ class StageLog:
         finally:
             record.seconds = time.perf_counter() - start
             record.peak_memory_mb = peak_memory_mb()
+            spent = zip(self._bytes_so_far(), bytes_before, strict=True)
+            record.bytes_needed, record.bytes_read = (after - before for after, before in spent)
         self.records.append(record)
         self._show_end(record, current.done, unit)
 
@@ -162,10 +173,13 @@ class StageLog:
         rate = round(done / record.seconds) if done and record.seconds else None
         rates = {} if rate is None else {"per_second": rate}
         figures = {"seconds": round(record.seconds, 3), "peak_memory_mb": round(record.peak_memory_mb, 1)}
+        if record.bytes_needed:
+            figures |= {"bytes_needed": record.bytes_needed, "bytes_read": record.bytes_read}
         self._event("stage_finished", record.name, **record.counts, **figures, **rates)
         if self.progress in ("bar", "plain"):
             said = [f"{value:,} {key.replace('_', ' ')}" for key, value in record.counts.items()]
             said += [] if rate is None else [f"{rate:,} {unit}/s"]
+            said += [f"{record.bytes_read / 1e6:,.0f} MB of traces read"] if record.bytes_needed else []
             logger.info("  %-24s %7.2f s  %s", record.name, record.seconds, ", ".join(said))
 
     def _event(self, event: str, stage_name: str | None, **details) -> None:

@@ -207,3 +207,24 @@ def test_table_holds_each_stage_once():
     assert first["counts"] == {"units": 2}
     assert first["peak_memory_mb"] > 0
     assert second["seconds"] >= 0
+
+
+def test_each_stage_notes_what_it_read_of_the_traces(capsys, said):
+    so_far = [0, 0]
+    log = StageLog("probeA", "json")
+    with log.stage("before"):
+        so_far[:] = 5, 5
+    log.watch(lambda: tuple(so_far))
+    with log.stage("sample"):
+        so_far[:] = 1_000_005, 3_000_005
+    with log.stage("deduplicate"):
+        pass
+    rows = {row["name"]: (row["bytes_needed"], row["bytes_read"]) for row in log.as_table()}
+    assert rows == {"before": (0, 0), "sample": (1_000_000, 3_000_000), "deduplicate": (0, 0)}
+    ends = {event["stage"]: event for event in events_of(capsys.readouterr().out) if event["event"] == "stage_finished"}
+    assert (ends["sample"]["bytes_needed"], ends["sample"]["bytes_read"]) == (1_000_000, 3_000_000)
+    assert "bytes_read" not in ends["deduplicate"]
+    log.progress = "plain"
+    with log.stage("waveforms"):
+        so_far[:] = 2_000_005, 5_000_005
+    assert "2 MB of traces read" in said.text
