@@ -69,8 +69,9 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
     if use_motion_corrected is not None:
         parameters = parameters.model_copy(update={"use_motion_corrected": use_motion_corrected})
     choices = {_FIELDS.get(name, name): value for name, value in choices.items()}
-    # From the command line alone: a file that came with the data has no say in what folders are written.
+    # From the command line alone: a file that came with the data has no say in what is written, or may be called.
     choices["export_phy_folder"] = _given_folder(flags.export_phy)
+    choices["allow_classes"] = tuple(flags.allow_class or ())
     if flags.from_result is not None and flags.export_phy is None:
         raise ParameterError("--from names a finished result to export: add --export-phy FOLDER.")
     execution = make_execution(loaded.job_kwargs, **choices)

@@ -120,6 +120,14 @@ def _add_execution_options(parser: _Parser) -> None:
         default=None,
         help="open recordings saved as .pkl: a pickle can run any code, so only for files you trust",
     )
+    group.add_argument(
+        "--allow-class",
+        action="append",
+        metavar="NAME",
+        help="also open recordings and sortings of this class, which a description in the data names; may be given "
+        "several times. Without it only classes that read data and compute are: some of the others run code that lies "
+        "in the data folder, or download libraries",
+    )
     group.add_argument("--no-report", dest="report", action="store_false", default=None, help="no HTML report")
     group.add_argument(
         "--export-phy",

@@ -44,7 +44,9 @@ def audit(num_units: int, execution) -> int:
     for item in found.recordings:
         files = ResultFiles(execution.results_folder, item.recording_name)
         try:
-            loaded = load_recording_and_sorting(item, allow_pickle=execution.allow_pickle)
+            loaded = load_recording_and_sorting(
+                item, allow_pickle=execution.allow_pickle, allow_classes=execution.allow_classes
+            )
             audited = _Audited(files, loaded, num_units)
             is_good &= audited.compare()
         except UpstreamSkipped as skip:

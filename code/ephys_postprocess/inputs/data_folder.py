@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ephys_postprocess.errors import InputError
 
-ALLOW_PICKLE_SWITCH = "--allow-pickle"
 TEST_PREPROCESSING_FOLDER = "preprocessing_pipeline_output_test"
 TEST_SORTING_FOLDER = "spikesorting_pipeline_output_test"
 # Names of earlier capsules' results: they may hold a session's name, and so "ecephys", without being the session.

@@ -7,6 +7,7 @@ from pathlib import Path
 import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.consent import Consent
 from ephys_postprocess.inputs.data_folder import RecordingInput, UpstreamSkipped, reason_skipped_upstream
 from ephys_postprocess.inputs.motion import correct_motion, is_motion_corrected
 from ephys_postprocess.inputs.recordings import (
@@ -56,7 +57,11 @@ class Loaded:
 
 
 def load_recording_and_sorting(
-    recording_input: RecordingInput, *, use_motion_corrected: bool = False, allow_pickle: bool = False
+    recording_input: RecordingInput,
+    *,
+    use_motion_corrected: bool = False,
+    allow_pickle: bool = False,
+    allow_classes: tuple[str, ...] = (),
 ) -> Loaded:
     """Open one recording's traces and sorting.
 
@@ -71,6 +76,8 @@ def load_recording_and_sorting(
         Interpolate the motion that preprocessing estimated; never a second time.
     allow_pickle : bool
         The user's consent to decode pickles in `data/`.
+    allow_classes : tuple of str
+        Classes that the user allows a description to name, beside those that only read.
 
     Raises
     ------
@@ -82,12 +89,10 @@ def load_recording_and_sorting(
     reason = reason_skipped_upstream(recording_input)
     if reason is not None:
         raise UpstreamSkipped(reason)
-    journal = Journal(recording_input.data_folder)
-    read = open_recording_to_read(
-        recording_input, journal, use_motion_corrected=use_motion_corrected, allow_pickle=allow_pickle
-    )
+    journal, consent = Journal(recording_input.data_folder), Consent(allow_pickle, allow_classes)
+    read = open_recording_to_read(recording_input, journal, use_motion_corrected=use_motion_corrected, consent=consent)
     check_traces(read, f"preprocessed_{recording_input.recording_name}")
-    stored = open_recording_to_store(recording_input, read, journal, allow_pickle=allow_pickle)
+    stored = open_recording_to_store(recording_input, read, journal, consent=consent)
     if recording_input.skip_times:
         reset_times(read)
         reset_times(stored)
@@ -97,7 +102,7 @@ def load_recording_and_sorting(
     elif is_motion_corrected(read):
         journal.note("Preprocessing applied motion correction: the traces are motion-corrected.")
     _note_scaling(read, journal)
-    sorting = open_sorting(recording_input, journal, allow_pickle=allow_pickle)
+    sorting = open_sorting(recording_input, journal, consent=consent)
     sorting, excess_spikes = fit_sorting(sorting, read, journal, f"spikesorted_{recording_input.recording_name}")
     for note in journal.notes:
         logger.info("%s", note)

@@ -7,7 +7,7 @@ import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.data_folder import RecordingInput, read_json
-from ephys_postprocess.inputs.saved_objects import NotAttachedError, refusal
+from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 
 LEGACY_FILES = ("motion.npy", "temporal_bins.npy")  # spatial_bins.npy is absent where the motion is rigid
 # What the recommended presets of SpikeInterface use; all channels stay.

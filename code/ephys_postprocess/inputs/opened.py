@@ -56,7 +56,10 @@ def open_inputs(
     """Open the recording and its sorting; raises UpstreamSkipped or InputError."""
     with log.stage("load_inputs") as stage:
         loaded = load_recording_and_sorting(
-            item, use_motion_corrected=parameters.use_motion_corrected, allow_pickle=execution.allow_pickle
+            item,
+            use_motion_corrected=parameters.use_motion_corrected,
+            allow_pickle=execution.allow_pickle,
+            allow_classes=execution.allow_classes,
         )
         stage.count(
             units=loaded.sorting.get_num_units(),

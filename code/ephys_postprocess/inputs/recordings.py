@@ -7,13 +7,15 @@ import numpy as np
 import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
-from ephys_postprocess.inputs.data_folder import ALLOW_PICKLE_SWITCH, RecordingInput
+from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
+from ephys_postprocess.inputs.data_folder import RecordingInput
 from ephys_postprocess.inputs.motion import chain_of, is_motion_corrected, load_motion
-from ephys_postprocess.inputs.saved_objects import NotAttachedError, open_dump, open_saved_folder
+from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError
+from ephys_postprocess.inputs.saved_objects import open_dump, open_saved_folder
 from ephys_postprocess.inputs.trace_sources import PLAIN_BINARY
 
 
-def open_recording_to_read(recording_input: RecordingInput, journal, *, use_motion_corrected: bool, allow_pickle: bool):
+def open_recording_to_read(recording_input: RecordingInput, journal, *, use_motion_corrected: bool, consent: Consent):
     """The recording whose traces are computed on: binary_{name}, else the saved folder, else the lazy chain.
 
     A pickled binary_{name} is what preprocessing writes when it applied motion correction: the sorter saw corrected
@@ -34,12 +36,12 @@ def open_recording_to_read(recording_input: RecordingInput, journal, *, use_moti
     for path, base_folders in candidates:
         if path is None or (
             path == recording_input.binary_pickle
-            and not allow_pickle
+            and not consent.pickles
             and _may_leave_pickle_closed(recording_input, journal, use_motion_corrected=use_motion_corrected)
         ):
             continue
         try:
-            return _open(journal.used(path), base_folders, allow_pickle=allow_pickle)
+            return _open(journal.used(path), base_folders, consent=consent)
         except NotAttachedError as error:
             raise InputError(
                 f"{path}: the traces cannot be read: {error}. Attach everything preprocessing wrote."
@@ -51,15 +53,15 @@ def open_recording_to_read(recording_input: RecordingInput, journal, *, use_moti
     )
 
 
-def open_recording_to_store(recording_input: RecordingInput, read: si.BaseRecording, journal, *, allow_pickle: bool):
+def open_recording_to_store(recording_input: RecordingInput, read: si.BaseRecording, journal, *, consent: Consent):
     """The recording the result refers to, with the channels, samples and rate of the one to read.
 
     The lazy chain where it opens, since it leads to the raw data; otherwise the saved folder's. Always one that
     SpikeInterface can write as JSON: the results collector stops for anything else.
     """
-    stored = _open_lazy(recording_input, journal, allow_pickle=allow_pickle)
+    stored = _open_lazy(recording_input, journal, consent=consent)
     if stored is None or not stored.check_serializability("json"):
-        stored = _serialisable(recording_input, read, journal, allow_pickle=allow_pickle)
+        stored = _serialisable(recording_input, read, journal, consent=consent)
     if is_motion_corrected(read) and set(read.channel_ids.tolist()) < set(stored.channel_ids.tolist()):
         stored = stored.select_channels(read.channel_ids)
     differences = differences_between(stored, read)
@@ -118,10 +120,10 @@ def reset_times(recording: si.BaseRecording) -> None:
         one.reset_times()
 
 
-def _open(path: Path, base_folders: list[Path] | None, *, allow_pickle: bool) -> si.BaseRecording:
+def _open(path: Path, base_folders: list[Path] | None, *, consent: Consent) -> si.BaseRecording:
     if base_folders is None:
-        return open_saved_folder(path, si.BaseRecording, allow_pickle=allow_pickle)
-    return open_dump(path, base_folders, si.BaseRecording, allow_pickle=allow_pickle)
+        return open_saved_folder(path, si.BaseRecording, consent=consent)
+    return open_dump(path, base_folders, si.BaseRecording, consent=consent)
 
 
 def _may_leave_pickle_closed(recording_input: RecordingInput, journal, *, use_motion_corrected: bool) -> bool:
@@ -141,7 +143,7 @@ def _may_leave_pickle_closed(recording_input: RecordingInput, journal, *, use_mo
     return True
 
 
-def _open_lazy(recording_input: RecordingInput, journal, *, allow_pickle: bool) -> si.BaseRecording | None:
+def _open_lazy(recording_input: RecordingInput, journal, *, consent: Consent) -> si.BaseRecording | None:
     lazy = recording_input.lazy_json
     if lazy is None:
         if recording_input.lazy_pickle is not None:
@@ -152,21 +154,21 @@ def _open_lazy(recording_input: RecordingInput, journal, *, allow_pickle: bool) 
         return None
     base_folders = [recording_input.data_folder, recording_input.preprocessing_folder]
     try:
-        recording = open_dump(lazy, base_folders, si.BaseRecording, allow_pickle=allow_pickle)
-    except NotAttachedError as error:
+        recording = open_dump(lazy, base_folders, si.BaseRecording, consent=consent)
+    except (NotAttachedError, ClassNotAllowedError) as error:
         journal.note(f"The result refers to the preprocessed traces, not to the raw data: {error}.")
         return None
     journal.used(lazy)
     return recording
 
 
-def _serialisable(recording_input: RecordingInput, read: si.BaseRecording, journal, *, allow_pickle: bool):
+def _serialisable(recording_input: RecordingInput, read: si.BaseRecording, journal, *, consent: Consent):
     if read.check_serializability("json"):
         return read
     folder = recording_input.saved_traces
     if folder is not None:
         journal.note(f"The result refers to {folder.name}: motion-corrected recordings cannot be written as JSON.")
-        return _open(journal.used(folder), None, allow_pickle=allow_pickle)
+        return _open(journal.used(folder), None, consent=consent)
     raise InputError(
         f"{recording_input.recording_name}: the traces come from a recording that cannot be written as JSON, and there "
         f"is no folder preprocessed_{recording_input.recording_name} to refer to instead. Attach it."

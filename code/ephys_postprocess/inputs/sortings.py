@@ -5,13 +5,16 @@ import spikeinterface.core as si
 from spikeinterface.core.basesorting import SpikeVectorSortingSegment, minimum_spike_dtype
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.consent import Consent
 from ephys_postprocess.inputs.data_folder import RecordingInput, is_zarr
-from ephys_postprocess.inputs.saved_objects import NotAttachedError, open_saved_folder, refusal
+from ephys_postprocess.inputs.npy_files import check_npz
+from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
+from ephys_postprocess.inputs.saved_objects import open_saved_folder
 
 RELATIVE_RATE_TOLERANCE = 1e-5  # what SpikeInterface's analyzer takes for the same rate
 
 
-def open_sorting(recording_input: RecordingInput, journal, *, allow_pickle: bool) -> si.BaseSorting:
+def open_sorting(recording_input: RecordingInput, journal, *, consent: Consent) -> si.BaseSorting:
     """The sorting in spikesorted_{name}: SpikeInterface folder, npz (the file or inside the folder) or zarr."""
     path = recording_input.saved_sorting
     if path is None:
@@ -28,7 +31,7 @@ def open_sorting(recording_input: RecordingInput, journal, *, allow_pickle: bool
         inside = _single_store_inside(path)
         if inside is not None and inside.is_file():
             return _open_npz(inside)
-        return open_saved_folder(inside or path, si.BaseSorting, allow_pickle=allow_pickle)
+        return open_saved_folder(inside or path, si.BaseSorting, consent=consent)
     except NotAttachedError as error:
         raise InputError(f"{path}: incomplete: {error}. Attach everything the spike sorter wrote.") from error
 
@@ -70,6 +73,7 @@ def fit_sorting(
 
 
 def _open_npz(path) -> si.BaseSorting:
+    check_npz(path)
     with refusal(path):
         sorting = si.read_npz_sorting(path)
         for segment_index, segment in enumerate(sorting.segments):

@@ -34,6 +34,7 @@ class Execution:
     export_phy_folder: Path | None = None  # where to write what phy opens
     resume: bool = False  # keep results that are complete and up to date
     allow_pickle: bool = False  # open .pkl recordings, which can run any code
+    allow_classes: tuple[str, ...] = ()  # open recordings and sortings of these classes, too
     debug: bool = False  # tracebacks of expected failures too
     chunk_duration_s: float | None = DEFAULT_CHUNK_DURATION_S  # None where one of the next three is given
     chunk_size_samples: int | None = None

@@ -1,0 +1,34 @@
+"""Ways in which an input is not opened, and what readers raise on broken files as one of them."""
+
+import contextlib
+from pathlib import Path
+
+from numcodecs.errors import UnknownCodecError
+
+from ephys_postprocess.errors import CapsuleError, InputError
+
+
+class NotAttachedError(Exception):
+    """A chain refers to files, or to readers, that are not here; the JSON that says so may be in perfect order."""
+
+
+class ClassNotAllowedError(InputError):
+    """A description names a class that is opened only where the user asks for it."""
+
+
+@contextlib.contextmanager
+def refusal(source: Path | str):
+    """Turn whatever a reader raises on a broken file into an InputError that names the file."""
+    try:
+        yield
+    except (CapsuleError, NotAttachedError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise NotAttachedError(f"{Path(source).name} needs {error.filename or error}, which is not here") from error
+    except (UnknownCodecError, ImportError) as error:  # such as wavpack, or pynwb
+        raise NotAttachedError(f"{Path(source).name} needs what is not installed: {error}") from error
+    except Exception as error:
+        raise InputError(
+            f"{source}: cannot be opened ({type(error).__name__}: {error}). It must be as SpikeInterface saved it. "
+            "Attach it again, or run the capsule that wrote it again."
+        ) from error
