@@ -41,7 +41,7 @@ def compute_extensions(work: Workspace, extensions: dict[str, dict], stage=lambd
                 wanted = {consumer: extensions[consumer] for consumer in CONSUMERS if consumer in extensions}
                 with stage(" + ".join(wanted), work.spikes.num_spikes) as current:
                     work.report_spikes = None if current is None else current.advance
-                    compute_for_all_spikes(work, wanted)
+                    compute_for_all_spikes(work, wanted, watch_traces=_has_sd_ratio(extensions))
                     work.report_spikes = None
             if name in LARGE_SCRATCH:
                 give_back_free_memory()
@@ -59,6 +59,14 @@ def compute_one(work: Workspace, name: str, params: dict) -> None:
         data = {key: _as_table(value) for key, value in extension.data.items() if key != "runtime_s"}
         extension.data.clear()
     work.finish(extension, data)
+
+
+def _has_sd_ratio(extensions: dict[str, dict]) -> bool:
+    """Whether a metric will ask for the traces' standard deviations."""
+    if "quality_metrics" not in extensions:
+        return False
+    names = extensions["quality_metrics"].get("metric_names")
+    return names is None or "sd_ratio" in names
 
 
 def _position(name: str) -> int:

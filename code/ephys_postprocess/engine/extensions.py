@@ -22,6 +22,7 @@ from ephys_postprocess.stages.templates.template_similarity import template_simi
 from ephys_postprocess.stages.templates.templates import compute_packed_templates, find_peak_shifts, unpack_channels
 from ephys_postprocess.stages.traces.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
 from ephys_postprocess.stages.traces.spike_amplitudes import SpikeAmplitudes
+from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 from ephys_postprocess.stages.traces.waveforms import for_each_block
 
@@ -152,13 +153,25 @@ CONSUMERS = {
 }
 
 
-def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict]) -> None:
-    """The fused pass: every extension of CONSUMERS that is wanted, with one read of the traces."""
+def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict], *, watch_traces: bool = False) -> None:
+    """The fused pass: every extension of CONSUMERS that is wanted, with one read of the traces.
+
+    With `watch_traces`, the traces' standard deviations are found on the way and put into the workspace.
+    """
+    watcher = TraceDeviations(work.traces) if watch_traces else None
     extensions = {name: work.begin(name, params) for name, params in wanted.items()}
     consumers = {name: CONSUMERS[name][0](work, extension.params) for name, extension in extensions.items()}
     run_trace_pass(
-        work.traces, work.spikes, list(consumers.values()), work.chunk_samples, work.num_threads, work.report_spikes
+        work.traces,
+        work.spikes,
+        list(consumers.values()),
+        work.chunk_samples,
+        work.num_threads,
+        work.report_spikes,
+        watcher=watcher,
     )
+    if watcher is not None:
+        work.trace_deviations = watcher.deviations()
     for name, consumer in consumers.items():
         attributes = CONSUMERS[name][1]
         work.finish(extensions[name], {key: getattr(consumer, attribute) for key, attribute in attributes.items()})

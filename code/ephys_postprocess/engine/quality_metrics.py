@@ -11,6 +11,7 @@ from ephys_postprocess.records import Table
 from ephys_postprocess.stages.quality import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
 from ephys_postprocess.stages.quality.nn_advanced import nn_advanced
 from ephys_postprocess.stages.quality.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
+from ephys_postprocess.stages.quality.sd_ratio import sd_ratio
 from ephys_postprocess.stages.traces.noise_levels import draw_random_slices
 from ephys_postprocess.stages.traces.waveforms import WaveformSource
 
@@ -48,12 +49,12 @@ def _amplitude_median(group: UnitGroup):
 
 
 def _sd_ratio(group: UnitGroup, **params):
-    return amplitude_metrics.sd_ratio(
+    return sd_ratio(
         group.spikes,
         group.amplitudes("spike_amplitudes"),
         group.average_templates,
         group.main_channel_indices,
-        group.noise_std_levels,
+        group.trace_deviations,
         **params,
     )
 

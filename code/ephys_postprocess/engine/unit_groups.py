@@ -7,6 +7,8 @@ import numpy as np
 
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 SPIKES_AT_ONCE = 2**17
 
@@ -28,9 +30,14 @@ class SharedValues:
         return self._once(direction, lambda: np.ascontiguousarray(locations[direction]))
 
     @cached_property
-    def noise_std_levels(self) -> np.ndarray:
-        """float (num_channels,)"""
-        return self.work.noise_levels("std", {"seed": self.work.metrics_seed})
+    def trace_deviations(self) -> np.ndarray:
+        """float64 (num_channels,): standard deviations of the whole traces; NaN where there are no traces."""
+        work = self.work
+        if work.trace_deviations is None and work.traces is not None:
+            watcher = TraceDeviations(work.traces)
+            run_trace_pass(work.traces, work.spikes, [], work.chunk_samples, work.num_threads, watcher=watcher)
+            work.trace_deviations = watcher.deviations()
+        return np.full(work.sparsity.mask.shape[1], np.nan) if work.traces is None else work.trace_deviations
 
     def _once(self, name, read):
         if name not in self._values:
@@ -58,9 +65,9 @@ class UnitGroup:
         return np.asarray(self._shared.work.data_of("noise_levels")["noise_levels"])
 
     @property
-    def noise_std_levels(self) -> np.ndarray:
-        """float (num_channels,)"""
-        return self._shared.noise_std_levels
+    def trace_deviations(self) -> np.ndarray:
+        """float64 (num_channels,): standard deviations of the whole traces."""
+        return self._shared.trace_deviations
 
     def amplitudes(self, preferred: str) -> np.ndarray:
         """float (num_spikes of the group,)"""

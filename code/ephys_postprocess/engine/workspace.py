@@ -39,6 +39,7 @@ class Workspace:
     not_computed: dict[str, dict[int, str]] = field(default_factory=dict)  # column: unit index: reason for its NaN
     metrics_seed: int | None = 0  # of what quality metrics draw at random
     notes: list[str] = field(default_factory=list)  # what a reader of the result should know
+    trace_deviations: np.ndarray | None = None  # float64 (num_channels,), once a pass over the traces has found them
     waveform_source: WaveformSource | None = None  # open while something still needs waveforms
 
     @cached_property

@@ -14,8 +14,8 @@ from ephys_postprocess.kernels import correlograms as correlogram_kernel
 from ephys_postprocess.kernels import spike_coincidence as coincidence_kernel
 from ephys_postprocess.kernels.censored_period import keep_outside_period
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.stages.quality.amplitude_metrics import _outside_censored_period
 from ephys_postprocess.stages.quality.refractory_metrics import rp_violation
+from ephys_postprocess.stages.quality.sd_ratio import _outside_censored_period
 from ephys_postprocess.stages.quality.spike_train_metrics import synchrony
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
 from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms

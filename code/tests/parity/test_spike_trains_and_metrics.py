@@ -17,6 +17,7 @@ from spikeinterface.postprocessing.template_similarity import compute_similarity
 
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.quality import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
+from ephys_postprocess.stages.quality.sd_ratio import sd_ratio
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
 from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms
 from ephys_postprocess.stages.spike_trains.deduplicate import deduplicate, template_peaks
@@ -231,9 +232,7 @@ def test_sd_ratio_at_equal_noise(analyzer, spikes, arrays, monkeypatch):
     for drift_flag in (True, False):
         for template_flag in (True, False):
             flags = {"correct_for_drift": drift_flag, "correct_for_template_itself": template_flag}
-            ours = amplitude_metrics.sd_ratio(
-                spikes, arrays["amplitudes"], arrays["templates"], arrays["main"], noise, **flags
-            )
+            ours = sd_ratio(spikes, arrays["amplitudes"], arrays["templates"], arrays["main"], noise, **flags)
             # a template's mean square is summed in another order
             compare(analyzer, ours, stock.compute_sd_ratio(analyzer, **flags), rtol=1e-5)
 

@@ -19,6 +19,7 @@ class ArrayTraces:
         self.dtype = segments[0].dtype
         self.gains = np.ones(self.num_channels, np.float32) if gains is None else np.float32(gains)
         self.offsets = np.zeros(self.num_channels, np.float32) if offsets is None else np.float32(offsets)
+        self.exact_gains, self.exact_offsets = np.float64(self.gains), np.float64(self.offsets)
         self.is_raw = is_raw
         self.fixed_chunk_samples = self.most_at_once = None
         self.num_reads = [np.zeros(length, dtype=int) for length in self.segment_lengths]

@@ -10,7 +10,6 @@ import itertools
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.kernels.censored_period import keep_outside_period
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.quality.formulas import fraction_missing, reasons_where
 from ephys_postprocess.stages.quality.observed_time import observed_time
@@ -40,7 +39,7 @@ def snr(
 
     References
     ----------
-    `compute_snrs` of SpikeInterface, exactly.
+    `compute_snrs` of SpikeInterface, exactly; NaN where that is infinite, for a noise level of 0.
     """
     on_main = templates[np.arange(templates.shape[0]), :, main_channel_indices]
     if method == "extremum":
@@ -58,8 +57,8 @@ def snr(
         raise ParameterError(f"snr.method: must be extremum, at_index or peak_to_peak (got {method!r}).")
     noise = noise_levels[main_channel_indices]
     with np.errstate(divide="ignore", invalid="ignore"):
-        snrs = (np.abs(values) / noise).astype(np.float64)
-    return {"snr": snrs}, reasons_where(np.isnan(snrs) & (noise == 0), "the main channel has neither signal nor noise")
+        snrs = np.where(noise == 0, np.nan, np.abs(values) / noise).astype(np.float64)
+    return {"snr": snrs}, reasons_where(noise == 0, "the noise level of the main channel is 0")
 
 
 def amplitude_median(spikes: SpikeTrains, amplitudes: np.ndarray):
@@ -160,57 +159,6 @@ def amplitude_cv(
     return {"amplitude_cv_median": medians, "amplitude_cv_range": ranges}, reasons
 
 
-def sd_ratio(
-    spikes: SpikeTrains,
-    amplitudes: np.ndarray,
-    templates: np.ndarray,
-    main_channel_indices: np.ndarray,
-    noise_std_levels: np.ndarray,
-    censored_period_ms: float = 4.0,
-    correct_for_drift: bool = True,
-    correct_for_template_itself: bool = True,
-):
-    """sd_ratio: float64 standard deviation of a unit's amplitudes over that of the noise on its main channel.
-
-    Parameters
-    ----------
-    spikes : SpikeTrains
-    amplitudes : float32 (num_spikes,)
-        `spike_amplitudes`.
-    templates : float32 (num_units, num_samples, num_channels)
-    main_channel_indices : int64 (num_units,)
-    noise_std_levels : float (num_channels,)
-        Standard deviations of the traces. `get_noise_levels` must be given random_slices_kwargs=dict(seed=…) and
-        force_recompute=True: it keeps its last answer on the recording and returns it for any other seed. A few per
-        cent of sampling noise change the ratio much where the template's variance is near the noise's.
-    censored_period_ms : float
-        Spikes that follow a kept one within it are left out.
-    correct_for_drift, correct_for_template_itself : bool
-        Take differences of successive amplitudes; take the template's own variance out of the noise.
-
-    References
-    ----------
-    `compute_sd_ratio` of SpikeInterface, exactly for equal noise levels.
-    """
-    is_kept = _outside_censored_period(spikes, round(censored_period_ms * 1e-3 * spikes.sampling_frequency_hz))
-    ordered = amplitudes[spikes.order_by_unit]
-    noise = noise_std_levels[main_channel_indices]
-    if correct_for_template_itself:
-        with np.errstate(invalid="ignore"):
-            noise = np.sqrt(noise**2 - _template_variances(spikes, templates, main_channel_indices))
-    ratios = np.full(spikes.num_units, np.nan)
-    for unit_index, (start, stop) in enumerate(itertools.pairwise(spikes.unit_edges)):
-        own = ordered[start:stop][is_kept[start:stop]]
-        if own.size == 1:
-            ratios[unit_index] = 0.0
-        elif own.size > 1:
-            deviation = np.std(np.diff(own)) / np.sqrt(2) if correct_for_drift else np.std(own)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratios[unit_index] = deviation / noise[unit_index]
-    reasons = reasons_where(np.isnan(ratios), "the template's variance exceeds the noise's")
-    return {"sd_ratio": ratios}, reasons | _no_spikes(spikes)
-
-
 def _by_unit(spikes, amplitudes):
     ordered = amplitudes[spikes.order_by_unit]
     for unit_index, (start, stop) in enumerate(itertools.pairwise(spikes.unit_edges)):
@@ -264,18 +212,3 @@ def _spreads_in_bins(spikes, amplitudes, average_num_spikes_per_bin):
         squares = np.bincount(flat, (values[is_inside] - means[flat]) ** 2, minlength=bin_edges[-1])
         spreads = np.sqrt(squares / sizes) / np.abs(part_means)[part_of_bin]
     return spreads, unit_edges
-
-
-def _outside_censored_period(spikes, censored_samples):
-    """bool (num_spikes,), ordered by unit: false for spikes within the period of a kept one before them."""
-    is_kept = np.zeros(spikes.num_spikes, dtype=bool)
-    line_samples = spikes.line_samples(censored_samples + 1)[spikes.order_by_unit]
-    keep_outside_period(line_samples, spikes.unit_edges, censored_samples, is_kept)
-    return is_kept
-
-
-def _template_variances(spikes, templates, main_channel_indices):
-    """float64 (num_units,): variance of a trace of zeros and the unit's templates, none overlapping."""
-    on_main = templates[np.arange(templates.shape[0]), :, main_channel_indices]
-    share = on_main.shape[1] * np.diff(spikes.unit_edges) / sum(spikes.segment_lengths)
-    return share * np.mean(on_main**2, axis=1) - share**2 * np.mean(on_main, axis=1).astype(np.float64) ** 2

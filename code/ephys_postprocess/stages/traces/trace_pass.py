@@ -56,6 +56,14 @@ class SpikeConsumer(Protocol):
         ...
 
 
+class TraceWatcher(Protocol):
+    """Something that needs every sample once."""
+
+    def watch(self, traces: np.ndarray, number: int) -> None:
+        """Take in stretch `number` of all, int16 or float32 (num_samples, num_channels), unscaled; in any order."""
+        ...
+
+
 def run_trace_pass(
     traces: TraceSource,
     spikes: SpikeTrains,
@@ -65,19 +73,28 @@ def run_trace_pass(
     report_spikes: Callable[[int], None] | None = None,
     *,
     is_sparse: bool = False,
+    watcher: TraceWatcher | None = None,
 ) -> None:
     """Read each stretch that holds a spike once, with margins, and let every consumer fill its rows.
 
     Stretches are independent and consumers write only the rows of the stretch's own spikes, so the number of threads
     changes no byte. Memory: `num_threads` stretches at a time. `is_sparse` where the margins around the spikes are but
-    a part of the traces, and no consumer looks further: of raw files only these are read.
+    a part of the traces, and no consumer looks further: of raw files only these are read. With a watcher, everything is.
     """
+    is_complete = watcher is not None
     margin = max((consumer.margin_samples for consumer in consumers), default=0)
     windows = Windows(spikes, margin, margin + 1)
-    stretches = plan_stretches(traces, [windows], chunk_samples, is_whole=not is_sparse)
+    is_whole = is_complete or not is_sparse
+    stretches = plan_stretches(traces, [windows], chunk_samples, is_whole=is_whole, is_complete=is_complete)
+    numbers = {(each.segment_index, each.start_sample): number for number, each in enumerate(stretches)}
 
     def work(stretch, window):
+        if watcher is not None:
+            own = window[stretch.start_sample - stretch.origin_sample : stretch.stop_sample - stretch.origin_sample]
+            watcher.watch(own, numbers[stretch.segment_index, stretch.start_sample])
         first_spike, last_spike = stretch.rows_of(spikes)
+        if first_spike == last_spike:
+            return
         for start, stop in stretch.ranges.tolist():
             needed = window[start - stretch.origin_sample : stop - stretch.origin_sample]
             refuse_not_finite(needed, stretch.segment_index, start, stop)
@@ -90,9 +107,14 @@ def run_trace_pass(
 
 
 def plan_stretches(
-    traces: TraceSource, windows: Sequence[Windows], chunk_samples: int, *, is_whole: bool = False
+    traces: TraceSource,
+    windows: Sequence[Windows],
+    chunk_samples: int,
+    *,
+    is_whole: bool = False,
+    is_complete: bool = False,
 ) -> list[Stretch]:
-    """Every stretch with a spike of any of the `windows`.
+    """Every stretch with a spike of any of the `windows`; with `is_complete`, those without one, too.
 
     Needed of it are these windows, or with `is_whole` all from the first sample that one may reach to the last.
     """
@@ -103,7 +125,7 @@ def plan_stretches(
     for segment_index, start, stop in chunks_in_time(traces.segment_lengths, chunk_samples):
         length = traces.segment_lengths[segment_index]
         spans = np.concatenate([_spans(each, segment_index, start, stop) for each in windows])
-        if not len(spans):
+        if not (len(spans) or is_complete):
             continue
         # What a chain of preprocessors returns depends on where it is cut: at the margins, whichever spikes there are.
         origin, end = max(0, start - before), min(length, stop + max(after - 1, 0))
