@@ -89,7 +89,7 @@ def amplitude_cutoff(
             ordered[start:stop] *= -1
     pieces = np.stack([spikes.unit_edges[:-1], spikes.unit_edges[1:]], axis=1)
     values = fraction_missing(ordered, pieces, num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio)
-    few = f"fewer than {amplitudes_bins_min_ratio * num_histogram_bins} spikes"
+    few = f"fewer than {amplitudes_bins_min_ratio * num_histogram_bins:g} spikes"
     is_few = np.diff(spikes.unit_edges) / num_histogram_bins < amplitudes_bins_min_ratio
     return {"amplitude_cutoff": values}, reasons_where(
         np.isnan(values), "amplitudes that are not finite"

@@ -108,5 +108,6 @@ def _rates_hz(spikes):
 
 def _where_measurable(spikes, column, values, num_bins, bin_s):
     is_silent = np.diff(spikes.unit_edges) == 0
-    reasons = reasons_where(num_bins == 0, f"looked at for less than one bin of {bin_s:g} s")
+    what = "the recording is" if spikes.periods is None else "its valid periods are"
+    reasons = reasons_where(num_bins == 0, f"{what} shorter than one bin of {bin_s:g} s")
     return {column: np.where(is_silent, np.nan, values)}, reasons | reasons_where(is_silent, "no spikes")

@@ -79,7 +79,7 @@ def run_trace_pass(
 
     Stretches are independent and consumers write only the rows of the stretch's own spikes, so the number of threads
     changes no byte. Memory: `num_threads` stretches at a time. `is_sparse` where the margins around the spikes are but
-    a part of the traces, and no consumer looks further: of raw files only these are read. With a watcher, everything is.
+    a part of the traces, and no consumer looks further: of raw files only these are read. For a watcher all is read.
     """
     is_complete = watcher is not None
     margin = max((consumer.margin_samples for consumer in consumers), default=0)

@@ -94,7 +94,7 @@ def test_segments_shorter_than_a_bin_share_it():
     assert presence_ratio(spikes, 0.5)[0]["presence_ratio"].tolist() == [1.0, 0.5]
     columns, reasons = presence_ratio(spikes, 1.5)
     assert np.isnan(columns["presence_ratio"]).all()
-    assert reasons == dict.fromkeys((0, 1), "looked at for less than one bin of 1.5 s")
+    assert reasons == dict.fromkeys((0, 1), "the recording is shorter than one bin of 1.5 s")
 
 
 def test_rates_are_of_the_time_looked_at():
