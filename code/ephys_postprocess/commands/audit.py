@@ -4,6 +4,8 @@ import logging
 import random
 import time
 import warnings
+from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import spikeinterface.core as si
@@ -16,6 +18,7 @@ from ephys_postprocess.inputs.trace_sources import spike_trains, trace_source
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.stored_extensions import StoredExtensions
 from ephys_postprocess.stages.locations.spike_locations import grid_prototype
+from ephys_postprocess.stages.traces.microvolts import Scaling
 
 logger = logging.getLogger(__name__)
 
@@ -121,13 +124,28 @@ class _Audited:
         if name == "spike_locations" and params["method"] == "grid_convolution":
             params["method_kwargs"] = {"prototype": self._prototype(params), **params["method_kwargs"]}
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), self._comparable_channels(name):
                 warnings.simplefilter("ignore")
                 self.stock.compute({name: params}, n_jobs=1, progress_bar=False, verbose=False)
         except Exception as error:  # noqa: BLE001 - stock fails on inputs that ours finishes with NaN
             logger.warning("  %s: stock SpikeInterface failed: %s: %s", name, type(error).__name__, error)
             return False
         return True
+
+    @contextmanager
+    def _comparable_channels(self, name: str):
+        """For locations, which stock makes from raw counts: traces in µV meanwhile where counts do not compare."""
+        if name == "spike_locations" and not self.scaling.is_one_factor:
+            from spikeinterface.preprocessing import scale_to_uV
+
+            self.stock._temporary_recording = scale_to_uV(self.stock.recording)
+        yield
+        self.stock._temporary_recording = None
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """Of the traces that the result was made from."""
+        return Scaling.of(trace_source(self.stock.recording, return_in_uV=self.stock.return_in_uV))
 
     def _prototype(self, params: dict) -> np.ndarray:
         """The shape that locations are found with: from spikes of all units, so it comes from our own stage."""
@@ -137,6 +155,7 @@ class _Audited:
             traces,
             spike_trains(self.stored.sorting, recording),
             self.stored.get_main_channels(outputs="index"),
+            scaling=self.scaling,
             ms_before=params["ms_before"],
             ms_after=params["ms_after"],
             seed=params["seed"],
@@ -151,7 +170,10 @@ class _Audited:
                     if column in ours:
                         yield f"{name}: {column}", ours[column][self.chosen], theirs[column].to_numpy(dtype=np.float64)
             elif self.extensions.array(name, key) is not None:
-                yield from _fields(f"{name}: {key}", self._ours(name, key), np.asarray(theirs))
+                theirs = np.array(theirs)
+                if "alpha" in (theirs.dtype.names or ()) and name == "spike_locations":
+                    theirs["alpha"] *= self.scaling.factor_left  # stock's are of counts
+                yield from _fields(f"{name}: {key}", self._ours(name, key), theirs)
 
     def _ours(self, name: str, key: str) -> np.ndarray:
         values = np.asarray(self.extensions.array(name, key)[:])

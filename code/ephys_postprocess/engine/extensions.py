@@ -21,6 +21,7 @@ from ephys_postprocess.stages.templates.template_metrics import template_metrics
 from ephys_postprocess.stages.templates.template_similarity import template_similarity
 from ephys_postprocess.stages.templates.templates import compute_packed_templates, find_peak_shifts, unpack_channels
 from ephys_postprocess.stages.traces.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
+from ephys_postprocess.stages.traces.microvolts import Scaling
 from ephys_postprocess.stages.traces.spike_amplitudes import SpikeAmplitudes
 from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
@@ -125,12 +126,13 @@ def _amplitude_scalings(work: Workspace, params: dict) -> AmplitudeScalings:
 def _spike_locations(work: Workspace, params: dict):
     options = dict(params)
     seed, method_kwargs = options.pop("seed"), options["method_kwargs"]
-    prototype = None
+    scaling, prototype = Scaling.of(work.traces), None
     if options["method"] == "grid_convolution" and method_kwargs.get("prototype") is None and work.spikes.num_spikes:
         prototype = grid_prototype(
             work.traces,
             work.spikes,
             work.main_channel_indices,
+            scaling=scaling,
             ms_before=options["ms_before"],
             ms_after=options["ms_after"],
             seed=seed,
@@ -138,7 +140,12 @@ def _spike_locations(work: Workspace, params: dict):
             num_threads=work.num_threads,
         )
     return prepare_spike_locations(
-        work.spikes, work.main_channel_indices, work.channel_locations_um, prototype=prototype, **options
+        work.spikes,
+        work.main_channel_indices,
+        work.channel_locations_um,
+        scaling=scaling,
+        prototype=prototype,
+        **options,
     )
 
 

@@ -10,6 +10,7 @@ from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
 from ephys_postprocess.stages.templates.average_templates import average_dense_templates, average_packed_templates
 from ephys_postprocess.stages.templates.templates import find_main_channels
+from ephys_postprocess.stages.traces.microvolts import Scaling
 from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices
 from ephys_postprocess.stages.traces.waveforms import WaveformSelection
 from ephys_postprocess.traces import TraceSource
@@ -36,17 +37,22 @@ class SampledTemplates:
 def find_main_channels_of(traces: TraceSource, spikes: SpikeTrains, seed: int, chunk_samples: int, num_threads: int):
     """int64 (num_units,): each unit's main channel, from the spikes SpikeInterface takes at this seed.
 
+    The largest in µV where `traces` are used in µV; the first channel for a unit without any of these spikes.
+
     References
     ----------
-    SpikeInterface 0.105.3 `estimate_main_channel_from_recording`.
+    SpikeInterface 0.105.3 `estimate_main_channel_from_recording`, which compares raw counts: the same channels where
+    all have one positive gain and no offset.
     """
     nbefore = ms_to_samples(MAIN_CHANNEL_MS_BEFORE, spikes.sampling_frequency_hz)
     nafter = ms_to_samples(MAIN_CHANNEL_MS_AFTER, spikes.sampling_frequency_hz)
     rows = select_random_spikes(
         spikes, "uniform", NUM_SPIKES_FOR_MAIN_CHANNEL, margin_samples=max(nbefore, nafter), seed=seed
     )
-    counts = average_dense_templates(traces, spikes, rows, nbefore, nafter, chunk_samples, num_threads)
-    return find_main_channels(counts, PEAK_SIGN, PEAK_MODE, nbefore)
+    templates = average_dense_templates(traces, spikes, rows, nbefore, nafter, chunk_samples, num_threads)
+    templates = Scaling.of(traces).comparable(templates)
+    templates[np.bincount(spikes.unit_indices[rows], minlength=spikes.num_units) == 0] = 0.0
+    return find_main_channels(templates, PEAK_SIGN, PEAK_MODE, nbefore)
 
 
 def sample_templates(

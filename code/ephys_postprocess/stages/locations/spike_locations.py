@@ -8,6 +8,7 @@ import numpy as np
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.locations import spike_locators
+from ephys_postprocess.stages.traces.microvolts import AS_THEY_ARE, Scaling
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 COLUMNS = {
@@ -28,28 +29,34 @@ class SpikeLocations:
     Attributes
     ----------
     locations : structured float32 (num_spikes,)
-        x, y[, z[, alpha]]: µm along the probe's plane, µm away from it, and trace units × µm.
+        x, y[, z[, alpha]]: µm along the probe's plane, µm away from it, and µV × µm (counts × µm where traces are
+        used unscaled).
 
     References
     ----------
-    SpikeInterface's `spike_locations` extension; per-spike channels as in node_pipeline.SpikeRetriever.
+    SpikeInterface's `spike_locations` extension; per-spike channels as in node_pipeline.SpikeRetriever. It compares raw
+    counts: the same x, y and z where all channels have one positive gain and no offset, and alpha but for that gain.
     """
 
-    def __init__(self, spikes: SpikeTrains, main_channels, locator, columns, window, largest_channels=None):
+    def __init__(self, spikes: SpikeTrains, main_channels, locator, columns, window, scaling, largest_channels=None):
         self._spikes = spikes
         self._main_channels = np.asarray(main_channels, dtype=np.int64)
         self._locator = locator
         self._num_before, num_after = window
         self._largest_channels = largest_channels
+        self._scaling = scaling
         self.margin_samples = max(self._num_before, num_after)
         self.locations = np.zeros(spikes.num_spikes, dtype=[(name, "float32") for name in columns])
 
     def consume(self, traces, origin_sample, segment_index, first_spike, last_spike):  # noqa: ARG002
+        traces = self._scaling.comparable(traces)
         rows = self._spikes.samples[first_spike:last_spike] - origin_sample
         channels = self._main_channels[self._spikes.unit_indices[first_spike:last_spike]]
         if self._largest_channels is not None:
             channels = self._largest_channels(traces, rows, channels)
         found = self._locator(traces, rows - self._num_before, channels)
+        if "alpha" in self.locations.dtype.names:
+            found[:, self.locations.dtype.names.index("alpha")] *= self._scaling.factor_left
         for column, name in enumerate(self.locations.dtype.names):
             self.locations[name][first_spike:last_spike] = found[:, column]
 
@@ -59,6 +66,7 @@ def prepare_spike_locations(
     main_channels,
     channel_locations_um,
     *,
+    scaling: Scaling = AS_THEY_ARE,
     method="grid_convolution",
     method_kwargs=None,
     ms_before=0.5,
@@ -72,6 +80,8 @@ def prepare_spike_locations(
     ----------
     main_channels : int64 (num_units,)
     channel_locations_um : float64 (num_channels, 2)
+    scaling : Scaling
+        Of the traces that the pass will read; without it they are taken as they are.
     method : str
         "grid_convolution", "center_of_mass" or "monopolar_triangulation".
     method_kwargs : dict, optional
@@ -100,6 +110,8 @@ def prepare_spike_locations(
         parameters.pop("n_peaks", None)
         parameters.setdefault("prototype", prototype)
     make = checked("spike_locations.method_kwargs", LOCATORS[method], parameters)
+    if method == "monopolar_triangulation" and not scaling.is_one_factor:
+        make = partial(make, search_dtype=np.float64)  # as of counts: where it stops must not hang on their coding
     locator = make(
         locations=locations,
         window=window,
@@ -107,7 +119,7 @@ def prepare_spike_locations(
         main_channels=main_channels if is_unit_channel else np.arange(locations.shape[0]),
     )
     largest_channels = None if is_unit_channel else choose(locations=locations)
-    return SpikeLocations(spikes, main_channels, locator, COLUMNS[method], window, largest_channels)
+    return SpikeLocations(spikes, main_channels, locator, COLUMNS[method], window, scaling, largest_channels)
 
 
 def checked(where, make, parameters):
@@ -130,7 +142,16 @@ def window_samples(spikes, ms_before, ms_after):
 
 
 def grid_prototype(
-    traces, spikes: SpikeTrains, main_channels, *, ms_before=0.5, ms_after=0.5, seed, n_peaks=5000, num_threads=1
+    traces,
+    spikes: SpikeTrains,
+    main_channels,
+    *,
+    scaling: Scaling = AS_THEY_ARE,
+    ms_before=0.5,
+    ms_after=0.5,
+    seed,
+    n_peaks=5000,
+    num_threads=1,
 ):
     """Median shape of some spikes on their units' main channels, each divided by its size at the spike.
 
@@ -139,6 +160,8 @@ def grid_prototype(
     traces : TraceSource
         Of raw files only the windows of the chosen spikes are read, elsewhere their seconds.
     main_channels : int64 (num_units,)
+    scaling : Scaling
+        Of `traces`; without it they are taken as they are.
     seed : int or None
         Chooses the same spikes as SpikeInterface does with it.
     n_peaks : int
@@ -162,7 +185,7 @@ def grid_prototype(
         segment_lengths=spikes.segment_lengths,
         sampling_frequency_hz=spikes.sampling_frequency_hz,
     )
-    windows = _MainChannelWindows(chosen, main_channels, num_before, num_after)
+    windows = _MainChannelWindows(chosen, main_channels, num_before, num_after, scaling)
     one_second = max(1, round(spikes.sampling_frequency_hz))
     run_trace_pass(traces, chosen, [windows], one_second, num_threads, is_sparse=True)
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
@@ -190,8 +213,9 @@ def choose_prototype_spikes(spikes, num_before, num_after, seed, n_peaks=5000):
 class _MainChannelWindows:
     """A `SpikeConsumer` that keeps each spike's window on its unit's main channel, float32 (num_spikes, samples)."""
 
-    def __init__(self, spikes, main_channels, num_before, num_after):
+    def __init__(self, spikes, main_channels, num_before, num_after, scaling):
         self._spikes = spikes
+        self._scaling = scaling
         self._main_channels = np.asarray(main_channels, dtype=np.int64)
         self._offsets = np.arange(-num_before, num_after)
         self.margin_samples = max(num_before, num_after)
@@ -200,4 +224,4 @@ class _MainChannelWindows:
     def consume(self, traces, origin_sample, segment_index, first_spike, last_spike):  # noqa: ARG002
         rows = self._spikes.samples[first_spike:last_spike, np.newaxis] - origin_sample + self._offsets
         channels = self._main_channels[self._spikes.unit_indices[first_spike:last_spike], np.newaxis]
-        self.values[first_spike:last_spike] = traces[rows, channels]
+        self.values[first_spike:last_spike] = self._scaling.comparable_on(channels, traces[rows, channels])

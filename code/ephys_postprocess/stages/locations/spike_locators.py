@@ -115,6 +115,7 @@ class TriangulationLocator:
         optimizer="minimize_with_log_penality",
         enforce_decrease=True,  # noqa: ARG002
         feature="ptp",
+        search_dtype=None,  # what amplitudes are divided in; that of the traces by default, as in SpikeInterface
         **_,
     ):
         require("feature", feature, ("ptp", "energy", "peak_voltage"))
@@ -122,12 +123,13 @@ class TriangulationLocator:
         self._sources = _SourcesAround(locations, window, radius_um, feature, is_absolute=True)
         self._max_distance_um = max_distance_um
         self._optimizer = optimizer
+        self._search_dtype = search_dtype
 
     def __call__(self, traces, first_rows, channels):
         sources = self._sources(traces, first_rows, channels)
         if self._optimizer == "least_square":
             return triangulation.triangulate_least_squares(sources, self._max_distance_um)[0]
-        return triangulate_with_penalty(sources, self._max_distance_um, traces.dtype)
+        return triangulate_with_penalty(sources, self._max_distance_um, self._search_dtype or traces.dtype)
 
 
 class _SourcesAround:

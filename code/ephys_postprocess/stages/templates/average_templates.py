@@ -47,15 +47,15 @@ def average_dense_templates(
     References
     ----------
     SpikeInterface 0.105.3 `estimate_templates_with_accumulator` with return_in_uV=False: equal bit for bit for int16
-    (sums of integers are exact) and, with one worker there, for float32.
+    (sums of integers are exact) and, with one worker there, for float32 without offsets.
     """
     no_sparsity = Sparsity(np.zeros((spikes.num_units, traces.num_channels), dtype=bool))
     selection = WaveformSelection(spikes, spike_rows, no_sparsity, num_samples_before, num_samples_after)
     trains = selection.trains
     counts = np.bincount(trains.unit_indices, minlength=spikes.num_units)
-    sums = np.zeros(
-        (spikes.num_units, selection.num_samples, traces.num_channels), _sum_dtype(traces, counts, np.float32)
-    )
+    # With offsets, as of unsigned integers, counts may be far from zero: float32 sums would lose what is compared.
+    sum_dtype = _sum_dtype(traces, counts, np.float64 if traces.offsets.any() else np.float32)
+    sums = np.zeros((spikes.num_units, selection.num_samples, traces.num_channels), sum_dtype)
 
     def add(part, pieces):
         """A thread has units of its own: their sums are one after another in memory, and no two threads share one."""
