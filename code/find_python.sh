@@ -66,35 +66,75 @@ make_environment() { # folder, lock file
     say "Environment ready."
 }
 
+# Where environments are kept, in order: the user's cache, and a folder of ours among the temporary ones. Where HOME is
+# unset or somebody else's, as under sudo, the home in the password file comes in between.
+cache_folders() {
+    local home_by_record=""
+    if [[ -n "${XDG_CACHE_HOME:-}" ]]; then
+        printf '%s\n' "$XDG_CACHE_HOME/ephys-postprocess"
+    else
+        if [[ -n "${HOME:-}" ]]; then printf '%s\n' "$HOME/.cache/ephys-postprocess"; fi
+        if [[ ! -O "${HOME:-}" ]]; then home_by_record="$(getent passwd "$EUID" 2>/dev/null | cut -d: -f6)" || true; fi
+        if [[ -O "$home_by_record" ]]; then printf '%s\n' "$home_by_record/.cache/ephys-postprocess"; fi
+    fi
+    printf '%s\n' "$(temporary_cache)"
+}
+
+temporary_cache() { printf '%s' "${TMPDIR:-/tmp}/ephys-postprocess-$EUID"; }
+
+# Whether an environment can be made there. What root makes in somebody else's home, its owner could not change any more;
+# and anybody can make a folder among the temporary ones, so that one must be ours, no link, and closed to others.
+can_make_in() {
+    if [[ "$1" == "$(temporary_cache)" ]]; then
+        mkdir -m 700 -- "$1" 2>/dev/null || true
+        [[ -d "$1" && ! -L "$1" && -O "$1" && -z "$(find "$1" -maxdepth 0 -perm /022)" ]] || return 1
+    elif [[ -z "${XDG_CACHE_HOME:-}" && "$1" == "${HOME:-}/.cache/ephys-postprocess" && ! -O "${HOME:-}" ]]; then
+        return 1
+    fi
+    mkdir -p -- "$1" 2>/dev/null && touch -- "$1/.writable" 2>/dev/null && rm -f -- "$1/.writable"
+}
+
 find_python() { # code folder, lock file name
-    local lock_file="$1/$2" cache key folder
+    local lock_file="$1/$2" name cache candidate
     if [[ -n "${CAPSULE_PYTHON:-}" ]]; then
         return 0
     fi
-    local candidate
     for candidate in python3 python; do
         if is_prepared "$candidate" "$2"; then
             CAPSULE_PYTHON="$candidate"
             return 0
         fi
     done
-    cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ephys-postprocess"
-    key="$(cksum <"$lock_file" | tr -c '0-9\n' '-')"
-    folder="$cache/${2%.lock}-$key"
-    CAPSULE_PYTHON="$folder/bin/python"
-    if [[ -f "$folder/complete" ]]; then
-        return 0
+    name="${2%.lock}-$(cksum <"$lock_file" | tr -c '0-9\n' '-')"
+    local caches
+    mapfile -t caches < <(cache_folders)
+    for cache in "${caches[@]}"; do
+        if [[ -f "$cache/$name/complete" ]] && { [[ "$cache" != "$(temporary_cache)" ]] || can_make_in "$cache"; }; then
+            CAPSULE_PYTHON="$cache/$name/bin/python"
+            return 0
+        fi
+    done
+    for cache in "${caches[@]}"; do
+        if can_make_in "$cache"; then
+            make_environment_once "$cache/$name" "$lock_file" || exit 1
+            CAPSULE_PYTHON="$cache/$name/bin/python"
+            return 0
+        fi
+        say "$cache cannot be used: it cannot be written, or is not ours alone."
+    done
+    say "Cannot run: no prepared Python environment on PATH, and no folder to make one in."
+    say "Set XDG_CACHE_HOME to a writable folder, or run inside the image of environment/Dockerfile."
+    exit 1
+}
+
+# Two first runs at once: the second waits for the first one's environment.
+make_environment_once() { # folder, lock file
+    exec 9>"$1.lock"
+    if command -v flock >/dev/null && ! beside flock 9; then
+        say "No locks in ${1%/*}: make sure that no other first run makes the environment just now."
     fi
-    if ! mkdir -p -- "$cache" 2>/dev/null; then
-        say "Cannot run: no prepared Python environment on PATH, and $cache cannot be written to make one in."
-        say "Set XDG_CACHE_HOME to a writable folder, or run inside the image of environment/Dockerfile."
-        exit 1
-    fi
-    # Two first runs at once: the second waits for the first one's environment.
-    exec 9>"$folder.lock"
-    if command -v flock >/dev/null; then beside flock 9; fi
-    if [[ ! -f "$folder/complete" ]]; then
-        make_environment "$folder" "$lock_file" || exit 1
+    if [[ ! -f "$1/complete" ]]; then
+        make_environment "$1" "$2" || return 1
     fi
     exec 9>&-
 }

@@ -25,7 +25,9 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUME
     os.environ[name] = "1"
 
 from ephys_postprocess.machine.compile_cache import use_compile_cache  # noqa: E402
+from ephys_postprocess.machine.home import ensure_home  # noqa: E402
 
+ensure_home(os.environ)
 use_compile_cache(os.environ)
 
 from ephys_postprocess.cli.main import main  # noqa: E402

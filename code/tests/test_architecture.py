@@ -16,7 +16,7 @@ MAY_KNOW = {
     "errors": set(),
     "records": set(),
     "traces": {"errors"},
-    "kernels": set(),
+    "kernels": {"machine.kept_code"},
     "stages/traces": {*_COMPUTES, "traces"},
     "stages/spike_trains": {*_COMPUTES, "stages/quality"},
     "stages/templates": {*_COMPUTES, "traces", "stages/traces"},

@@ -6,6 +6,7 @@ from ephys_postprocess.commands.export_phy import check_phy_folders
 from ephys_postprocess.commands.outcomes import Outcome, tell_failure
 from ephys_postprocess.errors import CapsuleError
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput, find_recordings
+from ephys_postprocess.machine.compile_cache import compile_cache_in_use
 from ephys_postprocess.machine.execution import Execution
 from ephys_postprocess.machine.space import explain
 from ephys_postprocess.machine.stage_log import StageLog
@@ -19,7 +20,8 @@ logger = logging.getLogger(__name__)
 def run(parameters: Parameters, execution: Execution) -> int:
     """Postprocess every recording asked for; 0: all done or skipped upstream, 1: a recording failed."""
     found = find_recordings(execution.data_folder, execution.recordings)
-    for warning in found.warnings:
+    compile_cache = compile_cache_in_use()
+    for warning in (*found.warnings, *compile_cache.remarks):
         logger.warning("%s", warning)
     for line in parameters.differences_from_defaults():
         logger.info("parameter %s", line)
@@ -29,6 +31,8 @@ def run(parameters: Parameters, execution: Execution) -> int:
     for item in found.recordings:
         outcomes.append(_run_isolated(item, found, parameters, execution))
         StageLog(item.recording_name, execution.progress_style).finish(outcomes[-1].status, outcomes[-1].line)
+    if (summary := compile_cache.summary()) is not None:
+        logger.info("%s", summary)
     logger.info("Results of %d recording(s) in %s", len(outcomes), execution.results_folder)
     for outcome in outcomes:
         logger.info("  %-8s %s: %s", outcome.status, outcome.recording_name, outcome.line)

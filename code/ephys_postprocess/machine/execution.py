@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.machine.cores import CoreCount, usable_cores
 from ephys_postprocess.parameters.job_kwargs import WITHOUT_EFFECT, JobKwargs
 
@@ -134,4 +135,11 @@ def make_execution(
 def default_scratch() -> Path:
     """The scratch folder beside `code/` where there is one to write to, otherwise the system's temporary folder."""
     scratch = Execution.scratch_folder
-    return scratch if os.access(scratch, os.W_OK) else Path(tempfile.gettempdir())
+    if os.access(scratch, os.W_OK):
+        return scratch
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise ParameterError(
+            f"No scratch folder: {scratch} and the system's temporary folders cannot be written. Name one by --scratch."
+        ) from error

@@ -136,16 +136,26 @@ def signals_as_exceptions() -> Iterator[None]:
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     watcher = threading.Thread(target=_watch, args=(read_end, stopping), daemon=True, name="stopping")
-    watcher.start()
+    has_watcher = _can_start(watcher)
     try:
         with stopping.installed(write_end):
             yield
     finally:
         os.write(write_end, b"\0")
-        watcher.join()
+        if has_watcher:
+            watcher.join()
         os.close(read_end)
         os.close(write_end)
     raise_if_stopping()
+
+
+def _can_start(thread: threading.Thread) -> bool:
+    """Start a thread; False where a limit on processes leaves none, and a long call may then hold up a signal."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _watch(read_end: int, stopping: _Stopping) -> None:

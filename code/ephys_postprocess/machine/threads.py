@@ -1,9 +1,13 @@
 """Threads over independent pieces of work; results never depend on how many there are."""
 
 import itertools
+import logging
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
+
+logger = logging.getLogger(__name__)
 
 Piece = TypeVar("Piece")
 Outcome = TypeVar("Outcome")
@@ -28,15 +32,76 @@ def map_in_threads(work: Callable[[Piece], Outcome], pieces: Iterable[Piece], nu
         The first failing piece's exception; pieces not yet started are dropped.
     """
     pieces = list(pieces)
-    if num_threads == 1 or len(pieces) < 2:
+    num_threads = min(num_threads, len(pieces))
+    if num_threads < 2:
         return [work(piece) for piece in pieces]
-    with ThreadPoolExecutor(max_workers=min(num_threads, len(pieces))) as pool:
-        futures = [pool.submit(work, piece) for piece in pieces]
+    crew = _Crew(work, pieces)
+    threads: list[threading.Thread] = []
+    try:
+        _start(crew.run, num_threads, threads)
+        if not threads:
+            crew.run()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        crew.stop()
+        for thread in threads:
+            thread.join()
+        raise
+    return crew.outcomes()
+
+
+class _Crew:
+    """Pieces of work, taken in order by however many threads there are, and what came of them."""
+
+    def __init__(self, work: Callable, pieces: list):
+        self._work = work
+        self._todo = iter(enumerate(pieces))
+        self._lock = threading.Lock()
+        self._outcomes = [None] * len(pieces)
+        self._errors: dict[int, BaseException] = {}  # index of the piece: what it raised
+
+    def run(self) -> None:
+        """Work until nothing is left to take, or a piece has failed."""
+        while (taken := self._take()) is not None:
+            index, piece = taken
+            try:
+                self._outcomes[index] = self._work(piece)
+            except BaseException as error:  # noqa: BLE001 - raised again by `outcomes`, in the calling thread
+                self._errors[index] = error
+                self.stop()
+
+    def stop(self) -> None:
+        """Let nothing more be taken."""
+        with self._lock:
+            self._todo = iter(())
+
+    def outcomes(self) -> list:
+        """In the order of the pieces; raises what the first failing piece raised."""
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        return self._outcomes
+
+    def _take(self):
+        with self._lock:
+            return next(self._todo, None)
+
+
+def _start(run: Callable[[], None], num_threads: int, threads: list[threading.Thread]) -> None:
+    """Start threads, and put them on the list: fewer, or none, where a limit on processes leaves no more."""
+    for _ in range(num_threads):
+        thread = threading.Thread(target=run, name="work")
         try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            thread.start()
+        except RuntimeError:
+            _say_once(f"Only {len(threads)} of {num_threads} threads could be started (see ulimit -u); going on.")
+            return
+        threads.append(thread)
+
+
+@cache
+def _say_once(warning: str) -> None:
+    logger.warning("%s", warning)
 
 
 def split_evenly(total: int, num_parts: int) -> list[tuple[int, int]]:
