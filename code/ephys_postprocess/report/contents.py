@@ -1,8 +1,10 @@
 """What a report is made of: plain arrays and texts, whoever computed them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from ephys_postprocess.results.columns import Column, describe
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Run:
     version: str | None = None  # of the capsule
     started: str | None = None
     seconds: float | None = None  # how long the run took
+    is_filtered: bool | None = None  # as the recording says of its traces
 
     @property
     def duration_s(self) -> float:
@@ -50,6 +53,8 @@ class Spikes:
     segment_indices: np.ndarray  # int64 (num_spikes,)
     amplitudes: np.ndarray | None = None  # float32 (num_spikes,), in the amplitude unit
     depths_um: np.ndarray | None = None  # float32 (num_spikes,): location along the probe
+    # float64 (num_channels,): what one count of the converter is in the amplitude unit; NaN where nothing tells
+    converter_steps: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Templates:
     channels: np.ndarray  # int64 (num_units, width), -1 beyond a unit's own
     values: np.ndarray  # float32 (num_units, width, num_samples), in the amplitude unit
     num_before: int  # samples before the spike
+    main_stds: np.ndarray | None = None  # float32 (num_units, num_samples): standard deviation on the main channel
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,47 @@ class WaveformSample:
 
 @dataclass(frozen=True)
 class Correlograms:
-    """Counts of spike pairs by time difference."""
+    """Counts of spike pairs by time difference: [a, b] holds the times of unit a's spikes minus those of unit b's."""
 
     counts: np.ndarray  # int (num_units, num_units, num_bins)
     edges_ms: np.ndarray  # float64 (num_bins + 1,)
+
+
+@dataclass(frozen=True)
+class MissingReason:
+    """Why columns have no value for some units."""
+
+    columns: tuple[str, ...]
+    unit_indices: tuple[int, ...]
+    is_everywhere: bool  # no unit has a value
+    reason: str
+
+
+@dataclass(frozen=True)
+class LabelPreset:
+    """Labels that somebody's rules, or the sorter, give all units: where a curator may start."""
+
+    name: str
+    column: str  # its name in the table of units
+    meaning: str
+    labels: tuple[str, ...]  # (num_units,)
+
+
+@dataclass(frozen=True)
+class UnitProperty:
+    """What the sorting says of each unit."""
+
+    name: str
+    values: tuple[str, ...] | tuple[float, ...]  # (num_units,); NaN where there is no value
+    is_text: bool
+
+
+@dataclass(frozen=True)
+class MethodsText:
+    """How the result was made, for a paper."""
+
+    paragraphs: tuple[str, ...]
+    references: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,6 +133,15 @@ class ReportData:
     is_in_uV: bool
     locations_um: np.ndarray | None = None  # float64 (num_units, 2 or 3)
     metrics: dict[str, np.ndarray] = field(default_factory=dict)  # column: (num_units,)
+    columns: dict[str, Column] = field(default_factory=dict)  # what is said of a metric, where it is not the usual
+    sources: dict[str, str] = field(default_factory=dict)  # metric: the extension that holds it
+    missing: tuple[MissingReason, ...] = ()
+    presets: tuple[LabelPreset, ...] = ()
+    properties: tuple[UnitProperty, ...] = ()
+    noise_levels: np.ndarray | None = None  # float64 (num_channels,), in the amplitude unit
+    short_interval_ms: float = 1.5  # inter-spike intervals below it count as violations
+    methods: MethodsText = MethodsText((), ())
+    unit_ids_are_integers: bool = False
     templates: Templates | None = None
     waveforms: WaveformSample | None = None
     correlograms: Correlograms | None = None
@@ -105,3 +157,8 @@ class ReportData:
     @property
     def amplitude_unit(self) -> str:
         return "µV" if self.is_in_uV else "counts"
+
+    def column(self, name: str) -> Column:
+        """What is said of a metric: its unit is never µV where amplitudes are counts."""
+        column = self.columns.get(name) or describe(name)
+        return replace(column, unit=column.unit.replace("µV", self.amplitude_unit))

@@ -1,5 +1,7 @@
 """What a reader should act on, as sentences."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ephys_postprocess.report.contents import ReportData
@@ -10,38 +12,82 @@ VERY_SIMILAR = 0.9
 _NAMED = 6  # units or pairs named in a sentence; the table has them all
 
 
-def passes_qc(data: ReportData) -> np.ndarray | None:
-    """bool (num_units,): units that pass the pipeline's default thresholds; None where a column is missing."""
+@dataclass(frozen=True)
+class Verdicts:
+    """Units by the pipeline's default thresholds: one failure fails; without one, a missing value leaves it open."""
+
+    passes: np.ndarray  # bool (num_units,)
+    fails: np.ndarray  # bool (num_units,)
+
+    @property
+    def is_open(self) -> np.ndarray:
+        """bool (num_units,): not judged."""
+        return ~self.passes & ~self.fails
+
+    def text(self) -> str:
+        """How many of each."""
+        return f"{self.passes.sum()} pass, {self.fails.sum()} fail, {self.is_open.sum()} not judged"
+
+
+def judge_units(data: ReportData) -> Verdicts | None:
+    """None where a column is missing altogether."""
     if any(name not in data.metrics for name in QC_COLUMNS):
         return None
-    passing = np.ones(data.num_units, dtype=bool)
-    with np.errstate(invalid="ignore"):
-        for name in QC_COLUMNS:
-            passing &= THRESHOLDS[name].passes(np.asarray(data.metrics[name], dtype=np.float64))
-    return passing
+    fails, is_missing = np.zeros(data.num_units, dtype=bool), np.zeros(data.num_units, dtype=bool)
+    for name in QC_COLUMNS:
+        values = np.asarray(data.metrics[name], dtype=np.float64)
+        nan = np.isnan(values)
+        is_missing |= nan
+        fails |= ~THRESHOLDS[name].passes(np.where(nan, np.nan, values)) & ~nan
+    return Verdicts(~fails & ~is_missing, fails)
 
 
 def find_warnings(data: ReportData) -> list[str]:
     """Sentences, the most important first; empty when there is nothing to act on."""
     if data.num_units == 0:
         return ["No unit is left: there is nothing to show."]
-    sentences = [*_empty_columns(data), *_nobody_passes(data), *_few_spikes(data), *_similar_pairs(data), *data.notes]
+    sentences = [
+        *_unfiltered(data),
+        *_empty_columns(data),
+        *_nobody_passes(data),
+        *_few_spikes(data),
+        *_similar_pairs(data),
+        *data.notes,
+    ]
     if data.missing_extensions:
         sentences.append(f"Not in this result, so not shown: {', '.join(data.missing_extensions)}.")
     return sentences
 
 
+def _unfiltered(data):
+    if data.run.is_filtered is False and not any("not filtered" in note for note in data.notes):
+        yield (
+            "The traces were not filtered (the recording says so itself): amplitudes, noise and all that is made of "
+            "them hold slow signals too."
+        )
+
+
 def _empty_columns(data):
     empty = [name for name, values in data.metrics.items() if values.dtype.kind == "f" and np.isnan(values).all()]
-    if empty:
-        yield f"No value for any unit: {', '.join(empty)}. Curation counts a missing value as a failure."
+    reasons = {name: entry.reason for entry in data.missing if entry.is_everywhere for name in entry.columns}
+    by_reason: dict[str, list[str]] = {}
+    for name in empty:
+        by_reason.setdefault(reasons.get(name, ""), []).append(name)
+    for reason, names in by_reason.items():
+        yield f"No value for any unit: {', '.join(names)}{f' ({reason})' if reason else ''}."
+    judging = [name for name in empty if name in QC_COLUMNS]
+    if judging:
+        yield (
+            f"No unit can pass the default thresholds without {' and '.join(judging)}; the pipeline's own curation "
+            "counts a missing value there as a failure."
+        )
 
 
 def _nobody_passes(data):
-    passing = passes_qc(data)
-    if passing is not None and not passing.any():
+    verdicts = judge_units(data)
+    if verdicts is not None and not verdicts.passes.any():
         rules = ", ".join(f"{name} {THRESHOLDS[name].text()}" for name in QC_COLUMNS)
-        yield f"No unit passes the pipeline's default thresholds ({rules})."
+        yield f"No unit passes the pipeline's default thresholds ({rules}): {verdicts.text()}."
 
 
 def _few_spikes(data):

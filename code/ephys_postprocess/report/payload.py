@@ -1,69 +1,61 @@
-"""A report's data as compact JSON-like values: thinned, quantized, packed as base64; what the page draws from."""
+"""A report's data as compact JSON-like values: what the page draws from; the same data give the same bytes."""
 
-import base64
+import hashlib
+import json
 
 import numpy as np
 
 from ephys_postprocess.report.contents import ReportData
-from ephys_postprocess.report.thinning import evenly, interval_histograms, rows_by_unit, spread_sample
-from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS, describe
+from ephys_postprocess.report.histograms import waveform_density
+from ephys_postprocess.report.packing import pack, pack_by_unit, pack_counts
+from ephys_postprocess.report.payload_pairs import correlograms, find_neighbours
+from ephys_postprocess.report.payload_spikes import amplitudes, intervals, raster, rates
+from ephys_postprocess.report.thinning import evenly
+from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS
 
-RASTER_SPIKES = 30_000
-AMPLITUDES_OF_ALL_UNITS = 200_000
-MOST_AMPLITUDES_PER_UNIT = 400
-HISTOGRAM_BINS = 40
-NUM_NEIGHBOURS = 5
-ISI_BIN_MS, ISI_BINS = 0.5, 100
-_UINT16 = 2**16 - 1
+CURVES_PER_UNIT = 20
+DENSITY_COLUMNS, DENSITY_LEVELS = 45, 24
+_SHOWN = {"s": ("ms", 1000.0)}  # unit of the result: unit that the page shows, and its factor
 
 
 def build_payload(data: ReportData) -> dict:
-    """Everything the page draws, as values that `json` can write; the same data give the same bytes."""
-    neighbours = _neighbours(data)
+    """Everything the page draws, as values that `json` can write."""
+    neighbours = find_neighbours(data)
     return {
+        "recording_name": data.run.recording_name,
+        "identity": _identity(data),
         "duration_s": data.run.duration_s,
         "segment_ends_s": np.cumsum(data.run.segment_durations_s).tolist(),
         "amplitude_unit": data.amplitude_unit,
         "sampling_frequency_hz": data.run.sampling_frequency_hz,
         "probe": {"ids": list(data.probe.channel_ids), "locations": pack(data.probe.locations_um, np.float32)},
         "units": _units(data),
-        "columns": [_column(name) for name in data.metrics],
-        "qc_columns": [name for name in QC_COLUMNS if name in data.metrics],
+        "columns": [_column(data, name) for name in data.metrics],
+        "qc_columns": list(QC_COLUMNS) if all(name in data.metrics for name in QC_COLUMNS) else [],
         "metrics": {name: pack(values, np.float64) for name, values in data.metrics.items()},
+        "missing": [_missing(entry) for entry in data.missing],
+        "presets": [{**vars(preset), "labels": list(preset.labels)} for preset in data.presets],
+        "properties": [_property(entry) for entry in data.properties],
         "templates": _templates(data),
+        "spreads": _spreads(data),
         "waveforms": _waveforms(data),
-        "raster": _raster(data),
-        "amplitudes": _amplitudes(data),
-        "isi": _intervals(data),
-        "correlograms": _correlograms(data, neighbours),
+        "densities": _densities(data),
+        "noise": None if data.noise_levels is None else pack(data.noise_levels, np.float32),
+        "raster": raster(data),
+        "amplitudes": amplitudes(data),
+        "isi": intervals(data),
+        "rates": rates(data),
+        "correlograms": correlograms(data, neighbours),
         "neighbours": pack(neighbours, np.int32),
         "similarity": None if data.similarity is None else pack(np.clip(data.similarity, 0, 1) * 255, np.uint8),
     }
 
 
-def pack(values, dtype) -> dict:
-    """An array as base64 text with its dtype and shape; rounded where `dtype` is an integer. Little-endian."""
-    values = np.asarray(values)
-    if np.dtype(dtype).kind in "iu" and values.dtype.kind == "f":
-        values = np.rint(values)
-    packed = np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<"))
-    text = base64.b64encode(packed.tobytes()).decode("ascii")
-    return {"dtype": np.dtype(dtype).name, "shape": list(packed.shape), "data": text}
-
-
-def pack_counts(counts: np.ndarray) -> dict:
-    """Counts in the smallest unsigned integers that hold them."""
-    return pack(counts, np.min_scalar_type(int(counts.max(initial=0))))
-
-
-def pack_by_unit(values: np.ndarray, unit_of_row: np.ndarray, num_units: int) -> dict:
-    """Curves as int8 with one scale a unit: a 254th of its largest value is finer than a screen shows."""
-    largest = np.zeros(num_units, dtype=np.float32)
-    if values.size:
-        np.maximum.at(largest, unit_of_row, np.abs(np.nan_to_num(values)).reshape(len(values), -1).max(axis=1))
-    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    by_row = scales[unit_of_row].reshape(-1, *[1] * (values.ndim - 1))
-    return {"scales": pack(scales, np.float32), "values": pack(np.nan_to_num(values) / by_row, np.int8)}
+def _identity(data) -> str:
+    """What tells this result from others for a browser that keeps labels: its name, units and their spikes."""
+    counts = np.bincount(data.spikes.unit_indices, minlength=data.num_units).tolist()
+    text = json.dumps([data.run.recording_name, data.unit_ids, counts])
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _units(data):
@@ -72,6 +64,7 @@ def _units(data):
         locations = data.probe.locations_um[data.main_channels]
     return {
         "ids": list(data.unit_ids),
+        "are_integers": data.unit_ids_are_integers,
         "main_channels": pack(data.main_channels, np.int32),
         "locations": pack(locations[:, :2], np.float32),
         "has_locations": data.locations_um is not None,
@@ -79,17 +72,35 @@ def _units(data):
     }
 
 
-def _column(name):
-    column, threshold = describe(name), THRESHOLDS.get(name)
-    entry = {"name": name, "unit": column.unit, "meaning": column.meaning, "source": column.source}
+def _column(data, name):
+    column, threshold = data.column(name), THRESHOLDS.get(name)
+    unit, scale = _SHOWN.get(column.unit, (column.unit, 1.0))
+    group = data.sources.get(name, "")
+    entry = {"name": name, "unit": unit, "scale": scale, "meaning": column.meaning, "source": column.source}
+    entry["group"] = group
     if threshold is not None:
         entry["threshold"] = {
-            "value": threshold.value,
+            "value": threshold.value * scale,
             "is_good_above": threshold.is_good_above,
             "text": threshold.text(),
             "source": threshold.source,
         }
     return entry
+
+
+def _missing(entry):
+    packed = pack(entry.unit_indices, np.int32)
+    return {
+        "columns": list(entry.columns),
+        "is_everywhere": entry.is_everywhere,
+        "units": packed,
+        "reason": entry.reason,
+    }
+
+
+def _property(entry):
+    values = list(entry.values) if entry.is_text else [value if np.isfinite(value) else None for value in entry.values]
+    return {"name": entry.name, "is_text": entry.is_text, "values": values}
 
 
 def _templates(data):
@@ -102,100 +113,29 @@ def _templates(data):
     }
 
 
+def _spreads(data):
+    if data.templates is None or data.templates.main_stds is None:
+        return None
+    return pack_by_unit(data.templates.main_stds, np.arange(data.num_units), data.num_units)
+
+
 def _waveforms(data):
     sample = data.waveforms
     if sample is None:
         return None
-    unit_of_row = np.repeat(np.arange(data.num_units), np.diff(sample.unit_edges))
-    packed = pack_by_unit(sample.values, unit_of_row, data.num_units)
-    return {"edges": pack(sample.unit_edges, np.int32), "num_before": sample.num_before, **packed}
+    sizes = np.diff(sample.unit_edges)
+    chosen = [start + evenly(size, CURVES_PER_UNIT) for start, size in zip(sample.unit_edges, sizes, strict=False)]
+    rows = np.concatenate([np.zeros(0, np.int64), *chosen])
+    shown = np.minimum(sizes, CURVES_PER_UNIT)
+    packed = pack_by_unit(sample.values[rows], np.repeat(np.arange(data.num_units), shown), data.num_units)
+    edges = np.concatenate([[0], np.cumsum(shown)])
+    return {"edges": pack(edges, np.int32), "num_before": sample.num_before, **packed}
 
 
-def _scaled_times(data, rows):
-    return pack(data.spikes.times_s[rows] / max(data.run.duration_s, 1e-12) * _UINT16, np.uint16)
-
-
-def _quantized(values, low: float, high: float, dtype):
-    levels = np.iinfo(dtype).max
-    return pack(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * levels, dtype)
-
-
-def _raster(data):
-    spikes = data.spikes
-    if spikes.depths_um is None or not spikes.depths_um.size:
+def _densities(data):
+    sample = data.waveforms
+    if sample is None or not sample.values.size:
         return None
-    rows = evenly(spikes.depths_um.size, RASTER_SPIKES)
-    rows = rows[np.isfinite(spikes.depths_um[rows])]
-    depths = spikes.depths_um[rows]
-    low, high = float(depths.min(initial=0)), float(depths.max(initial=1))
-    raster = {
-        "num_spikes": int(spikes.depths_um.size),
-        "times": _scaled_times(data, rows),
-        "depths": _quantized(depths, low, high, np.uint16),
-        "units": pack(spikes.unit_indices[rows], np.min_scalar_type(max(1, data.num_units))),
-        "low_um": low,
-        "high_um": high,
-    }
-    if spikes.amplitudes is not None:
-        sizes = np.abs(spikes.amplitudes[rows])
-        low_size, high_size = np.percentile(sizes, [2, 98]).tolist() if sizes.size else (0.0, 1.0)
-        raster |= {"sizes": _quantized(sizes, low_size, high_size, np.uint8), "sizes_range": [low_size, high_size]}
-    return raster
-
-
-def _amplitudes(data):
-    spikes = data.spikes
-    if spikes.amplitudes is None or not data.num_units:
-        return None
-    wanted = int(np.clip(AMPLITUDES_OF_ALL_UNITS // data.num_units, 50, MOST_AMPLITUDES_PER_UNIT))
-    ranges = np.zeros((data.num_units, 2))
-    counts = np.zeros((data.num_units, HISTOGRAM_BINS), dtype=np.int64)
-    chosen, levels = [], []
-    for unit_index, rows in enumerate(rows_by_unit(spikes.unit_indices, data.num_units)):
-        rows = rows[np.isfinite(spikes.amplitudes[rows])]
-        values = spikes.amplitudes[rows].astype(np.float64)
-        low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
-        high = high if high > low else low + 1.0
-        ranges[unit_index] = low, high
-        counts[unit_index] = np.histogram(values, bins=HISTOGRAM_BINS, range=(low, high))[0]
-        some = spread_sample(values, wanted) if values.size else np.arange(0)
-        chosen.append(rows[some])
-        levels.append((values[some] - low) / (high - low) * _UINT16)
-    return {
-        "edges": pack(np.concatenate([[0], np.cumsum([rows.size for rows in chosen])]), np.int32),
-        "times": _scaled_times(data, np.concatenate(chosen)),
-        "values": pack(np.concatenate(levels), np.uint16),
-        "ranges": pack(ranges, np.float32),
-        "counts": pack_counts(counts),
-    }
-
-
-def _intervals(data):
-    spikes = data.spikes
-    counts = interval_histograms(
-        spikes.times_s, spikes.unit_indices, spikes.segment_indices, data.num_units, ISI_BIN_MS, ISI_BINS
-    )
-    return {"bin_ms": ISI_BIN_MS, "counts": pack_counts(counts)}
-
-
-def _neighbours(data) -> np.ndarray:
-    """int64 (num_units, num_neighbours): the most similar units first; the nearest where similarity is not known."""
-    number = min(NUM_NEIGHBOURS, max(0, data.num_units - 1))
-    if data.similarity is not None:
-        closeness = np.array(data.similarity, dtype=np.float64)
-    else:
-        places = data.probe.locations_um[data.main_channels] if data.locations_um is None else data.locations_um
-        closeness = -np.linalg.norm(places[:, None, :2] - places[None, :, :2], axis=2)
-    np.fill_diagonal(closeness, -np.inf)
-    return np.argsort(-closeness, axis=1, kind="stable")[:, :number]
-
-
-def _correlograms(data, neighbours):
-    if data.correlograms is None:
-        return None
-    units = np.arange(data.num_units)
-    return {
-        "edges_ms": data.correlograms.edges_ms.tolist(),
-        "auto": pack_counts(data.correlograms.counts[units, units]),
-        "cross": pack_counts(data.correlograms.counts[units[:, None], neighbours]),
-    }
+    counts, ranges = waveform_density(sample.values, sample.unit_edges, DENSITY_COLUMNS, DENSITY_LEVELS)
+    numbers = np.diff(sample.unit_edges)
+    return {"counts": pack_counts(counts), "ranges": pack(ranges, np.float32), "numbers": pack(numbers, np.int32)}

@@ -1,30 +1,31 @@
 """A SortingAnalyzer, finished on disk or in memory, as the plain arrays of a report; traces are never read."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ephys_postprocess.inputs.trace_sources import spike_trains
-from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.report.contents import (
     Correlograms,
     Duplicate,
+    MissingReason,
     Probe,
     ReportData,
     Run,
     Spikes,
-    Templates,
-    WaveformSample,
+    UnitProperty,
 )
-from ephys_postprocess.report.thinning import choose_rows
+from ephys_postprocess.report.methods import write_methods
+from ephys_postprocess.report.presets import find_presets
+from ephys_postprocess.report.read_shapes import read_average, read_templates, read_waveforms
 from ephys_postprocess.results.columns import COLUMNS
 from ephys_postprocess.results.stored_extensions import StoredExtensions
 
-SHOWN_MS_BEFORE, SHOWN_MS_AFTER = 1.0, 2.0  # of templates and waveforms
-MAX_CHANNELS = 20  # of a template
-WAVEFORMS_PER_UNIT = 30
+_METRIC_EXTENSIONS = ("spiketrain_metrics", "template_metrics", "quality_metrics")
 # Extensions that have a picture on the page, for the sentence about those that are not there.
 SHOWN_EXTENSIONS = (
     *("templates", "waveforms", "unit_locations", "spike_locations", "spike_amplitudes", "correlograms"),
-    *("template_similarity", "quality_metrics", "template_metrics"),
+    *("template_similarity", "quality_metrics", "template_metrics", "noise_levels"),
 )
 
 
@@ -47,32 +48,45 @@ def read_report_data(
         For decompression; changes nothing in the result.
     """
     extensions = StoredExtensions(analyzer)
-    channel_ids = tuple(str(channel_id) for channel_id in analyzer.channel_ids)
-    locations = np.asarray(analyzer.get_channel_locations(), dtype=np.float64)[:, :2]
-    average = _average_templates(extensions)
+    average = read_average(extensions)
     main_channels = _main_channels(analyzer, average)
-    unit_locations = extensions.array("unit_locations", "unit_locations")
-    output = (data_process or {}).get("output_parameters") or {}
+    data_process = data_process or {}
+    output = data_process.get("output_parameters") or {}
     spikes = _spikes(analyzer, extensions)
-    return ReportData(
-        run=_run(analyzer, recording_name, data_process or {}, output),
-        probe=Probe(channel_ids, locations),
+    metrics, sources = _metrics(extensions)
+    data = ReportData(
+        run=_run(analyzer, recording_name, data_process, output),
+        probe=_probe(analyzer),
         unit_ids=tuple(str(unit_id) for unit_id in analyzer.unit_ids),
+        unit_ids_are_integers=np.asarray(analyzer.unit_ids).dtype.kind in "iu",
         main_channels=main_channels,
         spikes=spikes,
         is_in_uV=bool(analyzer.return_in_uV),
-        locations_um=None if unit_locations is None else np.asarray(unit_locations[:], dtype=np.float64),
-        metrics=_metrics(extensions),
-        templates=_templates(analyzer, extensions, average, main_channels),
-        waveforms=_waveforms(analyzer, extensions, spikes.unit_indices, main_channels, num_threads),
+        locations_um=_floats(extensions.array("unit_locations", "unit_locations")),
+        metrics=metrics,
+        sources=sources,
+        properties=_properties(analyzer.sorting),
+        templates=read_templates(analyzer, extensions, average, main_channels),
+        waveforms=read_waveforms(analyzer, extensions, spikes.unit_indices, main_channels, num_threads),
         correlograms=_correlograms(extensions),
-        similarity=_similarity(extensions),
+        similarity=_floats(extensions.array("template_similarity", "similarity")),
+        noise_levels=_floats(extensions.array("noise_levels", "noise_levels")),
+        short_interval_ms=_short_interval_ms(extensions),
         duplicates=tuple(
             Duplicate(str(row["removed_unit_id"]), str(row["kept_unit_id"]), float(row["shared_fraction"]))
             for row in output.get("duplicate_units", ())
         ),
         notes=_notes(output),
         missing_extensions=tuple(name for name in SHOWN_EXTENSIONS if not extensions.has(name)),
+    )
+    presets = find_presets(metrics, data.properties, data.num_units, data.is_in_uV)
+    has_bombcell = any(preset.column == "bombcell" for preset in presets)
+    parameters = _parameters(data_process)
+    return replace(
+        data,
+        presets=presets,
+        missing=_missing(output, data),
+        methods=write_methods(data.run, extensions, parameters, output, has_bombcell),
     )
 
 
@@ -91,6 +105,7 @@ def _run(analyzer, recording_name, data_process, output) -> Run:
         version=version,
         started=data_process.get("start_date_time"),
         seconds=sum(stage["seconds"] for stage in stages) if stages else None,
+        is_filtered=(analyzer.rec_attributes or {}).get("is_filtered"),
     )
 
 
@@ -116,25 +131,83 @@ def _spikes(analyzer, extensions) -> Spikes:
         segment_indices=trains.segment_indices,
         amplitudes=None if amplitudes is None else np.asarray(amplitudes[:], dtype=np.float32),
         depths_um=None if locations is None else np.ascontiguousarray(locations[:]["y"], dtype=np.float32),
+        converter_steps=_converter_steps(analyzer),
     )
 
 
-def _metrics(extensions) -> dict[str, np.ndarray]:
-    """All metrics in the data dictionary's order (stores sort theirs by name); columns unknown to it come last."""
+def _metrics(extensions) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """All metrics, in the data dictionary's order and unknown ones last (stores sort by name), and their extensions."""
     columns: dict[str, np.ndarray] = {}
-    for name in ("spiketrain_metrics", "template_metrics", "quality_metrics"):
-        columns |= extensions.table(name, "metrics")
+    sources: dict[str, str] = {}
+    for name in _METRIC_EXTENSIONS:
+        table = extensions.table(name, "metrics")
+        columns |= table
+        sources |= dict.fromkeys(table, name)
     known = [name for name in COLUMNS if name in columns]
-    return {name: columns[name] for name in [*known, *sorted(set(columns) - set(known))]}
+    return {name: columns[name] for name in [*known, *sorted(set(columns) - set(known))]}, sources
 
 
-def _average_templates(extensions):
-    """float (num_units, num_samples, num_channels) or None."""
-    for name in ("average", "median"):
-        templates = extensions.array("templates", name)
-        if templates is not None:
-            return np.asarray(templates[:])
-    return None
+def _missing(output, data: ReportData) -> tuple[MissingReason, ...]:
+    """Why values are missing, as the run recorded it; earlier versions recorded whole columns only."""
+    index_of = {unit_id: index for index, unit_id in enumerate(data.unit_ids)}
+    recorded = output.get("missing_values")
+    if recorded is None:
+        everywhere = ": no value for any unit: "
+        lines = (output.get("metrics_not_computed") or {}).items()
+        return tuple(
+            MissingReason((name,), (), True, line.split(everywhere, 1)[1]) for name, line in lines if everywhere in line
+        )
+    return tuple(
+        MissingReason(
+            tuple(entry["columns"]),
+            tuple(index_of[unit_id] for unit_id in entry["unit_ids"] if unit_id in index_of),
+            bool(entry["is_everywhere"]),
+            str(entry["reason"]),
+        )
+        for entry in recorded
+    )
+
+
+def _properties(sorting) -> tuple[UnitProperty, ...]:
+    """Texts and numbers of each unit that the sorter, or whoever saved the sorting, set."""
+    found = []
+    for name in sorted(sorting.get_property_keys()):
+        values = np.asarray(sorting.get_property(name))
+        if name == "main_channel_id" or values.ndim != 1 or values.dtype.kind not in "USOfiub":
+            continue
+        if values.dtype.kind in "USO" or values.dtype.kind == "b":
+            found.append(UnitProperty(str(name), tuple(str(value) for value in values), True))
+        else:
+            found.append(UnitProperty(str(name), tuple(float(value) for value in values), False))
+    return tuple(found)
+
+
+def _short_interval_ms(extensions) -> float:
+    params = (extensions.params("quality_metrics").get("metric_params") or {}).get("isi_violation") or {}
+    return float(params.get("isi_threshold_ms", 1.5))
+
+
+def _parameters(data_process: dict) -> dict:
+    code = data_process.get("code")
+    parameters = code.get("parameters") if isinstance(code, dict) else data_process.get("parameters")
+    return parameters if isinstance(parameters, dict) else {}
+
+
+def _probe(analyzer) -> Probe:
+    locations = np.asarray(analyzer.get_channel_locations(), dtype=np.float64)[:, :2]
+    return Probe(tuple(str(channel_id) for channel_id in analyzer.channel_ids), locations)
+
+
+def _floats(stored) -> np.ndarray | None:
+    return None if stored is None else np.asarray(stored[:], dtype=np.float64)
+
+
+def _converter_steps(analyzer) -> np.ndarray | None:
+    """One count of the converter in the unit of amplitudes, channel by channel."""
+    if not analyzer.return_in_uV:
+        return np.ones(analyzer.get_num_channels())
+    gains = (analyzer.rec_attributes or {}).get("properties", {}).get("gain_to_uV")
+    return None if gains is None else np.abs(np.asarray(gains, dtype=np.float64))
 
 
 def _main_channels(analyzer, average) -> np.ndarray:
@@ -147,75 +220,8 @@ def _main_channels(analyzer, average) -> np.ndarray:
     return np.zeros(analyzer.get_num_units(), dtype=np.int64)
 
 
-def _shown_samples(analyzer, extensions, extension_name: str) -> tuple[int, int, int]:
-    """The window shown, as (first, last + 1) of the stored samples, and the samples before the spike in it."""
-    rate_khz = float(analyzer.sampling_frequency) / 1000
-    params = extensions.params("waveforms") or extensions.params(extension_name)
-    num_before = int(params.get("ms_before", 1.0) * rate_khz)
-    num_shown_before = min(num_before, round(SHOWN_MS_BEFORE * rate_khz))
-    return num_before - num_shown_before, num_before + round(SHOWN_MS_AFTER * rate_khz), num_shown_before
-
-
-def _templates(analyzer, extensions, average, main_channels) -> Templates | None:
-    if average is None or not len(average):
-        return None
-    first, last, num_before = _shown_samples(analyzer, extensions, "templates")
-    average = average[:, first:last]
-    sizes = np.ptp(average, axis=1)
-    if analyzer.sparsity is not None:
-        sizes = np.where(analyzer.sparsity.mask, sizes, -1.0)
-    sizes[np.arange(len(sizes)), main_channels] = np.inf
-    largest = np.argsort(-sizes, axis=1, kind="stable")[:, :MAX_CHANNELS]
-    is_own = np.take_along_axis(sizes, largest, axis=1) >= 0
-    width = int(is_own.sum(axis=1).max())
-    channels = np.where(is_own, largest, -1)[:, :width]
-    values = np.take_along_axis(average, np.maximum(channels, 0)[:, None, :], axis=2)
-    return Templates(channels, np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32), num_before)
-
-
-def _waveforms(analyzer, extensions, unit_indices, main_channels, num_threads) -> WaveformSample | None:
-    stored = extensions.array("waveforms", "waveforms")
-    selected = extensions.array("random_spikes", "random_spikes_indices")
-    if stored is None or selected is None or not len(selected):
-        return None
-    unit_of_row = unit_indices[np.asarray(selected[:])]
-    num_units = analyzer.get_num_units()
-    rows_per_block = stored.chunks[0] if hasattr(stored, "chunks") else 1
-    chosen = choose_rows(unit_of_row, num_units, WAVEFORMS_PER_UNIT, rows_per_block)
-    columns = main_channels
-    if analyzer.sparsity is not None:  # waveforms are packed left
-        columns = (np.cumsum(analyzer.sparsity.mask, axis=1) - 1)[np.arange(num_units), main_channels]
-    rows = np.concatenate(chosen)
-    first, last, num_before = _shown_samples(analyzer, extensions, "waveforms")
-    window = slice(first, min(last, stored.shape[1]))
-    values = _read_rows(stored, rows, columns[unit_of_row[rows]], window, rows_per_block, num_threads)
-    edges = np.concatenate([[0], np.cumsum([len(own) for own in chosen])])
-    return WaveformSample(values, edges, num_before)
-
-
-def _read_rows(stored, rows, columns, window: slice, rows_per_block: int, num_threads: int) -> np.ndarray:
-    """float32 (num_rows, num_samples): one column of each row; each block of the store is read once."""
-    values = np.empty((rows.size, window.stop - window.start), dtype=np.float32)
-    if not hasattr(stored, "chunks"):
-        return np.asarray(stored[rows[:, None], np.arange(window.start, window.stop), columns[:, None]], values.dtype)
-    block_of_row = rows // rows_per_block
-
-    def read(block: int) -> None:
-        mine = np.flatnonzero(block_of_row == block)
-        content = stored[block * rows_per_block : (block + 1) * rows_per_block, window]
-        values[mine] = content[rows[mine] - block * rows_per_block, :, columns[mine]]
-
-    map_in_threads(read, np.unique(block_of_row).tolist(), num_threads)
-    return values
-
-
 def _correlograms(extensions) -> Correlograms | None:
     counts, edges = extensions.array("correlograms", "ccgs"), extensions.array("correlograms", "bins")
     if counts is None or edges is None:
         return None
     return Correlograms(np.asarray(counts[:]), np.asarray(edges[:], dtype=np.float64))
-
-
-def _similarity(extensions) -> np.ndarray | None:
-    similarity = extensions.array("template_similarity", "similarity")
-    return None if similarity is None else np.asarray(similarity[:], dtype=np.float32)

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from ephys_postprocess import __version__
 from ephys_postprocess.report.contents import ReportData
-from ephys_postprocess.report.findings import find_warnings, passes_qc
+from ephys_postprocess.report.findings import find_warnings, judge_units
 from ephys_postprocess.report.payload import build_payload
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("data.js", "plot.js", "overview.js", "unit.js", "table.js", "page.js")
+# In the order in which they may know each other.
+_SCRIPTS = (
+    *("data.js", "dom.js", "colors.js", "plot.js", "charts.js", "filter.js", "table.js", "probe.js", "raster.js"),
+    *("similarity.js", "metrics.js", "labels.js", "units.js", "template_figure.js", "waveforms.js", "trains.js"),
+    *("unit.js", "page.js"),
+)
 
 
 def build_report(data: ReportData) -> str:
@@ -26,10 +31,12 @@ def build_report(data: ReportData) -> str:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(_FOLDER / "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
-    style = _read("style.css")
-    script = "(() => {\n'use strict';\n" + "\n".join(_read(name) for name in _SCRIPTS) + "\n})();\n"
+    style, script = page_style(), page_script(_SCRIPTS)
     page = environment.get_template("template.html.jinja").render(
         title=f"Postprocessing of {data.run.recording_name}",
         recording_name=data.run.recording_name,
@@ -41,6 +48,8 @@ def build_report(data: ReportData) -> str:
         script=Markup(script),
         style_hash=_hash(style),
         script_hash=_hash(script),
+        methods=data.methods.paragraphs,
+        references=data.methods.references,
         payload=Markup(script_safe_json(build_payload(data))),
         report_version=__version__,
     )
@@ -65,9 +74,11 @@ def run_facts(data: ReportData) -> list[tuple[str, str]]:
         facts.append(("Segments", str(len(run.segment_durations_s))))
     facts.append(("Units", _units_text(data)))
     facts.append(("Spikes", f"{data.spikes.times_s.size:,}"))
-    passing = passes_qc(data)
-    if passing is not None and data.num_units:
-        facts.append(("Pass default thresholds", f"{int(passing.sum())} of {data.num_units}"))
+    verdicts = judge_units(data)
+    if verdicts is not None and data.num_units:
+        facts.append(("Default thresholds", verdicts.text()))
+    if run.is_filtered is False:
+        facts.append(("Traces", "not filtered"))
     if run.started:
         seconds = "" if run.seconds is None else f", took {run.seconds:.0f} s"
         facts.append(("Run", run.started[:19].replace("T", " ") + _zone(run.started) + seconds))
@@ -99,6 +110,18 @@ def _units_text(data: ReportData) -> str:
 
 def _zone(started: str) -> str:
     return " UTC" if started.endswith(("Z", "+00:00")) else ""
+
+
+def page_style() -> str:
+    """The style sheet of a page, the chart library's before ours."""
+    return _read("vendor/uPlot.min.css") + "\n" + _read("page/style.css")
+
+
+def page_script(names) -> str:
+    """One script of the chart library, with its licence, and of `names`, which share one scope and nothing else."""
+    vendored = f"/*! uPlot\n{_read('vendor/uPlot.LICENSE')}*/\n{_read('vendor/uPlot.iife.min.js')}"
+    ours = "\n".join(_read(f"page/{name}") for name in names)
+    return f"(() => {{\n'use strict';\n{vendored}\n{ours}\n}})();\n"
 
 
 def _read(name: str) -> str:

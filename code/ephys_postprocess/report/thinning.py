@@ -60,15 +60,3 @@ def spread_sample(values: np.ndarray, num_wanted: int) -> np.ndarray:
     if chosen.size == values.size:
         return chosen
     return np.unique(np.concatenate([chosen, [np.argmin(values), np.argmax(values)]]))
-
-
-def interval_histograms(times_s, unit_indices, segment_indices, num_units: int, bin_ms: float, num_bins: int):
-    """int64 (num_units, num_bins): intervals between successive spikes of a unit within a segment."""
-    counts = np.zeros((num_units, num_bins), dtype=np.int64)
-    for unit_index, rows in enumerate(rows_by_unit(unit_indices, num_units)):
-        intervals_ms = np.diff(times_s[rows]) * 1000.0
-        # Times are whole samples, so an interval on a bin's edge must not fall below it by rounding.
-        bins = np.floor(intervals_ms / bin_ms + 1e-6).astype(np.int64)
-        is_inside = (np.diff(segment_indices[rows]) == 0) & (bins >= 0) & (bins < num_bins)
-        counts[unit_index] = np.bincount(bins[is_inside], minlength=num_bins)
-    return counts

@@ -26,6 +26,15 @@ class MissingValues:
         named = ", ".join(self.unit_ids[:_UNITS_NAMED]) + (", …" if len(self.unit_ids) > _UNITS_NAMED else "")
         return f"{', '.join(self.columns)}: no value for {len(self.unit_ids)} unit(s) ({named}): {self.reason}"
 
+    def as_dict(self) -> dict:
+        """All of it, for the record; `unit_ids` lists every unit."""
+        return {
+            "columns": list(self.columns),
+            "unit_ids": list(self.unit_ids),
+            "is_everywhere": self.is_everywhere,
+            "reason": self.reason,
+        }
+
 
 def find_missing_values(
     columns: dict[str, np.ndarray], reasons: dict[str, dict[int, str]], unit_ids

@@ -27,7 +27,8 @@ class RunRecord:
     duplicates: list[dict]
     excess_spikes: dict[str, int]
     stages: list[dict]
-    metrics_not_computed: dict[str, str]  # column: reason
+    metrics_not_computed: dict[str, str]  # column: reason, with some of the units
+    missing_values: list[dict] = field(default_factory=list)  # every missing value: columns, all unit_ids, reason
     notes: list[str] = field(default_factory=list)
     integrity: dict = field(default_factory=dict)  # checksums of the result and fingerprint of its inputs
 
@@ -74,6 +75,7 @@ def _output_parameters(record: RunRecord) -> dict:
         "duplicate_units": record.duplicates,
         "excess_spikes_removed": record.excess_spikes,
         "metrics_not_computed": record.metrics_not_computed,
+        "missing_values": record.missing_values,
         "inputs": record.inputs,
         "integrity": record.integrity,
         "n_jobs": record.num_jobs,

@@ -93,6 +93,7 @@ def _run_record(computed: ComputedRecording, missing: list[MissingValues]) -> Ru
         excess_spikes={str(unit_id): int(count) for unit_id, count in loaded.excess_spikes.items()},
         stages=computed.stages,
         metrics_not_computed={column: values.line() for values in missing for column in values.columns},
+        missing_values=[values.as_dict() for values in missing],
         notes=[*loaded.notes, *computed.notes],
     )
 

@@ -1,15 +1,21 @@
 """A made-up report: enough of everything, from a seed, with names that try to be markup."""
 
+import dataclasses
+
 import numpy as np
 
 from ephys_postprocess.report.contents import (
     Correlograms,
     Duplicate,
+    LabelPreset,
+    MethodsText,
+    MissingReason,
     Probe,
     ReportData,
     Run,
     Spikes,
     Templates,
+    UnitProperty,
     WaveformSample,
 )
 from ephys_postprocess.results.columns import THRESHOLDS
@@ -39,13 +45,23 @@ def make_report_data(num_units=12, num_spikes=6000, num_channels=32, name="made_
         is_in_uV=True,
         locations_um=locations[main] + random.normal(0, 5, (num_units, 2)),
         metrics=_metrics(num_units),
-        templates=_templates(random, main, num_channels),
+        templates=_templates(random, main, num_channels, width=7),
         waveforms=WaveformSample(
             random.normal(0, 20, (5 * num_units, 90)).astype(np.float32), np.arange(num_units + 1) * 5, 30
         ),
         correlograms=Correlograms(random.integers(0, 50, (num_units, num_units, 50)), np.arange(-25.0, 26.0)),
         similarity=random.uniform(0, 0.8, (num_units, num_units)).astype(np.float32),
         duplicates=(Duplicate(MARKUP, "unit0", 0.99),),
+        noise_levels=random.uniform(5, 10, num_channels),
+        sources=dict.fromkeys(THRESHOLDS, "quality_metrics"),
+        missing=(MissingReason(("snr",), (3,), False, "no noise to compare with"),),
+        presets=(
+            LabelPreset(
+                "rules", "by_rules", "By some rules.", tuple(("good", "mua", "noise")[i % 3] for i in range(num_units))
+            ),
+        ),
+        properties=(UnitProperty("Amplitude", tuple(float(i) for i in range(num_units)), False),),
+        methods=MethodsText(("Made up (Hill et al. 2011).",), ("Hill DN, Mehta SB, Kleinfeld D (2011).",)),
     )
 
 
@@ -58,9 +74,26 @@ def _metrics(num_units):
     return metrics
 
 
-def _templates(random, main, num_channels):
-    channels = np.clip(main[:, None] + np.arange(-3, 4), 0, num_channels - 1)
+def _templates(random, main, num_channels, width):
+    half = width // 2
+    channels = np.clip(main[:, None] + np.arange(-half, width - half), 0, num_channels - 1)
     shape = -np.exp(-(((np.arange(90) - 30) / 6) ** 2))
     sizes = random.uniform(5, 50, channels.shape)
-    sizes[:, 3] = 100
-    return Templates(channels, (shape * sizes[:, :, None]).astype(np.float32), 30)
+    sizes[:, half] = 100
+    stds = np.tile(np.float32(5), (len(main), 90))
+    return Templates(channels, (shape * sizes[:, :, None]).astype(np.float32), 30, stds)
+
+
+def make_large_report_data(num_units=500):
+    """A 384-channel recording of an hour at its fullest."""
+    data = make_report_data(num_units, num_spikes=300_000, num_channels=384)
+    random = np.random.default_rng(1)
+    waveforms = random.normal(0, 20, (60 * num_units, 90)).astype(np.float32)
+    metrics = data.metrics | {f"metric_{index}": random.normal(0, 1, num_units) for index in range(54)}
+    return dataclasses.replace(
+        data,
+        templates=_templates(random, data.main_channels, 384, width=20),
+        waveforms=WaveformSample(waveforms, np.arange(num_units + 1) * 60, 30),
+        metrics=metrics,
+        noise_levels=random.uniform(5, 10, 384),
+    )

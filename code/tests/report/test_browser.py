@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from report.made_up_data import MARKUP, make_report_data
+from report.made_up_data import MARKUP, make_large_report_data, make_report_data
 
 from ephys_postprocess.report.render import write_report
 
@@ -61,6 +61,7 @@ def open_file(browser, path, width=1400, theme="light"):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     feature = {"name": "prefers-color-scheme", "value": theme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [feature]})
+    browser.get("about:blank")
     browser.get(path.as_uri())
     assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
     return browser
@@ -79,8 +80,22 @@ def type_filter(browser, text):
     script(browser, "document.getElementById('filter').dispatchEvent(new Event('input'))")
 
 
+def choose(browser, selector, value):
+    script(
+        browser,
+        "((select, value) => { select.value = value; select.dispatchEvent(new Event('change')); })"
+        "(document.querySelector(arguments[0]), arguments[1])",
+        selector,
+        value,
+    )
+
+
+def filter_problem(browser):
+    return script(browser, "document.querySelector('#filter-problem').textContent")
+
+
 def units_shown(browser):
-    return script(browser, "[...document.querySelectorAll('tr[data-unit] td:first-child')].map(c => c.textContent)")
+    return script(browser, "[...document.querySelectorAll('tr[data-row] th')].map(c => c.textContent)")
 
 
 def count_text(browser):
@@ -105,24 +120,28 @@ def requests(browser):
     return [url for url in sent if not url.startswith(("data:", "file:///", "chrome://"))]
 
 
-def is_painted(browser, canvas_id):
-    """Whether anything but one colour is on a canvas."""
+def is_painted(browser, picture_id):
+    """Whether anything but one colour is on a canvas, or on that of a chart."""
     return script(
         browser,
-        "(canvas => { const p = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
+        "(box => { const canvas = box.tagName === 'CANVAS' ? box : box.querySelector('canvas');"
+        "const p = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
         ".data.buffer); return p.some(value => value !== p[0]); })(document.getElementById(arguments[0]))",
-        canvas_id,
+        picture_id,
     )
 
 
-CANVASES = ("probe", "raster", "similarity", "template", "waveforms", "autocorrelogram", "isi", "location", "amplitude")
+PICTURES = (
+    *("probe", "raster", "raster-marks", "similarity", "noise", "scatter", "template", "waveforms", "autocorrelogram"),
+    *("isi", "location", "amplitude", "rate", "cross"),
+)
 
 
 @pytest.mark.parametrize("width", [1400, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_opens_without_request_complaint_or_sideways_scrolling(open_page, width, theme):
     browser = open_page(make_report_data(), width, theme)
-    assert all(is_painted(browser, canvas) for canvas in CANVASES)
+    assert all(is_painted(browser, canvas) for canvas in PICTURES)
     assert requests(browser) == []
     assert browser.get_log("browser") == []
     assert script(browser, "performance.getEntriesByType('resource').length") == 0
@@ -156,19 +175,21 @@ def test_filtering(open_page):
     type_filter(browser, "UNIT1")
     assert units_shown(browser) == ["unit1", "unit10", "unit11"]
     type_filter(browser, "sn > 5")
-    assert script(browser, "document.querySelector('#filter-problem').textContent") == "No column is called sn."
+    assert filter_problem(browser) == "Did not understand “sn > 5”: no column is called sn. Did you mean snr?"
+    assert units_shown(browser) == ["unit1", "unit10", "unit11"]  # as before
     type_filter(browser, "")
-    click(browser, "#only-passing")
+    assert filter_problem(browser) == ""
+    choose(browser, "#verdict", "pass")
     assert count_text(browser) == "6 of 12 units"
     assert units_shown(browser) == [f"unit{index}" for index in (0, 2, 4, 6, 8, 10)]
 
 
 def test_clicking_a_row_shows_its_unit(open_page):
     browser = open_page(make_report_data())
-    click(browser, "tr[data-unit='4'] td")
+    click(browser, "tr[data-row='4'] td")
     assert title_of_unit(browser) == "Unit unit4"
     assert script(browser, "document.querySelectorAll('#neighbours canvas').length") == 5
-    click(browser, "#neighbours button")
+    click(browser, "#neighbours a")
     assert title_of_unit(browser) != "Unit unit4"
 
 
@@ -199,7 +220,7 @@ def test_markup_in_names_is_text(open_page):
     names = [MARKUP] * 12
     browser = open_page(make_report_data(name=MARKUP, unit_names=names))
     for unit in range(12):
-        click(browser, f"tr[data-unit='{unit}'] td")
+        click(browser, f"tr[data-row='{unit}'] td")
     assert script(browser, "document.querySelector('h1').textContent") == MARKUP
     assert title_of_unit(browser) == f"Unit {MARKUP}"
     assert script(browser, "document.querySelectorAll('script').length") == 2
@@ -207,8 +228,7 @@ def test_markup_in_names_is_text(open_page):
 
 
 def test_500_units_are_ready_within_2_s(open_page):
-    data = make_report_data(num_units=500, num_spikes=300_000, num_channels=384)
-    browser = open_page(data)
+    browser = open_page(make_large_report_data())
     timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
     assert script(browser, timing) < 2000
     start = time.monotonic()
@@ -263,14 +283,14 @@ def use_report(browser, path):
 
     for width, theme in ((1400, "light"), (390, "dark")):
         open_file(browser, path, width, theme)
-        assert all(is_painted(browser, canvas) for canvas in CANVASES)
+        assert all(is_painted(browser, canvas) for canvas in PICTURES)
         click(browser, "button[data-column=num_spikes]")
         largest_first = units_shown(browser)
         click(browser, "button[data-column=num_spikes]")
         assert units_shown(browser)[0] != largest_first[0]
         type_filter(browser, "num_spikes > 100")
         assert 0 < len(units_shown(browser)) <= len(largest_first)
-        click(browser, "tr[data-unit] td")
+        click(browser, "tr[data-row] td")
         before = title_of_unit(browser)
         press(browser, Keys.ARROW_DOWN)
         assert title_of_unit(browser) != before

@@ -7,10 +7,12 @@ import re
 
 import numpy as np
 import pytest
-from report.made_up_data import MARKUP, make_report_data
+from report.made_up_data import MARKUP, make_large_report_data, make_report_data
 
-from ephys_postprocess.report.findings import find_warnings, passes_qc
-from ephys_postprocess.report.payload import build_payload, pack, pack_by_unit, pack_counts
+from ephys_postprocess.report.contents import MissingReason
+from ephys_postprocess.report.findings import find_warnings, judge_units
+from ephys_postprocess.report.packing import pack, pack_by_unit, pack_counts
+from ephys_postprocess.report.payload import build_payload
 from ephys_postprocess.report.render import build_report, duration_text, run_facts
 
 
@@ -52,6 +54,9 @@ def test_the_page_holds_what_the_data_say():
     np.testing.assert_array_equal(
         unpack(payload["correlograms"]["auto"])[5], data.correlograms.counts[5, 5].astype(np.uint8)
     )
+    pairs = payload["correlograms"]["pairs"]
+    row = np.flatnonzero((unpack(pairs["first"]) == 2) & (unpack(pairs["second"]) == 7))[0]
+    np.testing.assert_array_equal(unpack(pairs["counts"])[row], data.correlograms.counts[7, 2])
     neighbours = unpack(payload["neighbours"])
     similarity = data.similarity[0].copy()
     similarity[0] = -1
@@ -76,11 +81,11 @@ def test_names_that_cannot_be_encoded_do_not_stop_the_page():
 
 
 def test_no_address_and_a_policy_that_forbids_all_loading():
-    page = build_report(make_report_data())
+    page = build_report(make_report_data()).replace("https://github.com/leeoniya/uPlot", "")  # in its own heading
     assert "http://" not in page
     assert "https://" not in page
     assert "default-src 'none'" in page
-    assert not re.search(r"""(?:src|href)=["'](?!data:,)""", page)
+    assert not re.search(r"""(?:src|href)=["'](?!data:,|#)""", page)
     assert "innerHTML" not in page
 
 
@@ -112,10 +117,11 @@ def test_no_units_at_all():
         unit_ids=(),
         main_channels=np.zeros(0, int),
         metrics={},
+        presets=(),
         **dict.fromkeys(MISSING),
         spikes=dataclasses.replace(
             data.spikes,
-            **{field.name: getattr(data.spikes, field.name)[:0] for field in dataclasses.fields(data.spikes)},
+            **{name: values[:0] for name, values in vars(data.spikes).items() if name != "converter_steps"},
         ),
     )
     assert find_warnings(empty) == ["No unit is left: there is nothing to show."]
@@ -126,10 +132,16 @@ def test_one_unit():
     build_report(make_report_data(num_units=1))
 
 
-def test_passing_units_by_hand():
+def test_verdicts_by_hand():
     data = make_report_data()
-    assert np.flatnonzero(passes_qc(data)).tolist() == [0, 2, 4, 6, 8, 10]
-    assert passes_qc(without(data, metrics={})) is None
+    verdicts = judge_units(data)
+    assert np.flatnonzero(verdicts.passes).tolist() == [0, 2, 4, 6, 8, 10]
+    assert judge_units(without(data, metrics={})) is None
+    missing = data.metrics["presence_ratio"].copy()
+    missing[[1, 2]] = np.nan  # unit 1 fails by another metric, unit 2 by none
+    verdicts = judge_units(without(data, metrics=data.metrics | {"presence_ratio": missing}))
+    assert np.flatnonzero(verdicts.is_open).tolist() == [2]
+    assert verdicts.text() == "5 pass, 6 fail, 1 not judged"
 
 
 def test_warnings_name_what_to_look_at():
@@ -137,18 +149,52 @@ def test_warnings_name_what_to_look_at():
     similarity = data.similarity.copy()
     similarity[2, 7] = 0.97
     metrics = data.metrics | {"presence_ratio": np.full(data.num_units, np.nan)}
-    text = " ".join(find_warnings(without(data, similarity=similarity, metrics=metrics, notes=("look here",))))
+    missing = (MissingReason(("presence_ratio",), (), True, "recording too short"),)
+    changed = without(data, similarity=similarity, metrics=metrics, notes=("look here",), missing=missing)
+    text = " ".join(find_warnings(changed))
     assert "unit2 and unit7" in text
-    assert "No value for any unit: presence_ratio." in text
+    assert "No value for any unit: presence_ratio (recording too short)." in text
+    assert "curation counts a missing value there as a failure" in text
     assert "No unit passes the pipeline's default thresholds" in text
     assert "look here" in text
+
+
+def test_a_missing_value_is_a_failure_only_where_the_pipeline_judges():
+    data = make_report_data()
+    metrics = data.metrics | {"firing_rate": np.full(data.num_units, np.nan)}
+    warnings = find_warnings(without(data, metrics=metrics))
+    assert "No value for any unit: firing_rate." in warnings
+    assert not any("failure" in warning for warning in warnings)
+
+
+def test_unfiltered_traces_are_told_first():
+    data = make_report_data()
+    raw = without(data, run=dataclasses.replace(data.run, is_filtered=False))
+    assert find_warnings(raw)[0].startswith("The traces were not filtered")
+    assert dict(run_facts(raw))["Traces"] == "not filtered"
+    assert not any("filtered" in warning for warning in find_warnings(data))
+
+
+def test_counts_are_never_microvolts():
+    data = without(make_report_data(), is_in_uV=False)
+    data = without(data, metrics=data.metrics | {name: np.ones(12) for name in ("amplitude_median", "recovery_slope")})
+    payload = payload_of(build_report(data))
+    assert "µV" not in json.dumps(payload["columns"], ensure_ascii=False).replace("Vm", "")
+    assert {column["name"]: column["unit"] for column in payload["columns"]}["recovery_slope"] == "counts/s"
+
+
+def test_durations_are_shown_in_ms():
+    data = make_report_data()
+    data = without(data, metrics=data.metrics | {"peak_to_trough_duration": np.full(12, 0.000513)})
+    column = build_payload(data)["columns"][-1]
+    assert (column["unit"], column["scale"]) == ("ms", 1000.0)
 
 
 def test_facts_at_the_top():
     facts = dict(run_facts(make_report_data()))
     assert facts["Units"] == "13 in, 1 duplicates removed, 12 out"
     assert facts["Segments"] == "2"
-    assert facts["Pass default thresholds"] == "6 of 12"
+    assert facts["Default thresholds"] == "6 pass, 6 fail, 0 not judged"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +205,8 @@ def test_durations(seconds, text):
 
 
 def test_500_units_stay_below_8_mb():
-    page = build_report(make_report_data(num_units=500, num_spikes=300_000, num_channels=384))
+    """As much of everything as a result can bring: 60 waveforms a unit, 20 channels, 60 columns."""
+    page = build_report(make_large_report_data())
     assert len(page.encode()) < 8e6
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ephys_postprocess.report.thinning import choose_rows, evenly, interval_histograms, spread_sample
+from ephys_postprocess.report.thinning import choose_rows, evenly, spread_sample
 
 few = settings(max_examples=40, deadline=None)
 
@@ -40,12 +40,3 @@ def test_extremes_are_kept():
     values = np.zeros(1000)
     values[333], values[777] = -9, 9
     assert {333, 777} <= set(spread_sample(values, 50).tolist())
-
-
-def test_intervals_by_hand():
-    times_s = np.array([0.0, 0.001, 0.0015, 0.0021, 1.0, 1.0004])
-    units = np.array([0, 1, 0, 0, 0, 0])
-    segments = np.array([0, 0, 0, 0, 1, 1])
-    counts = interval_histograms(times_s, units, segments, 2, 0.5, 4)
-    # Unit 0: 1.5 ms and 0.6 ms in segment 0, 0.4 ms in segment 1; nothing across segments.
-    assert counts.tolist() == [[1, 1, 0, 1], [0, 0, 0, 0]]

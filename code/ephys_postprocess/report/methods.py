@@ -1,0 +1,151 @@
+"""How a result was made, as a paragraph for a paper: the parameters its extensions were computed with, and versions."""
+
+from ephys_postprocess.report.contents import MethodsText, Run
+from ephys_postprocess.report.references import cited
+from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS
+
+# What a metric is called, with the parameters that change it in braces, and the paper.
+_METRICS = {
+    "num_spikes": "number of spikes",
+    "firing_rate": "firing rate",
+    "presence_ratio": "presence ratio (bins of {bin_duration_s:g} s)",
+    "snr": "signal-to-noise ratio",
+    "isi_violation": "inter-spike-interval violations (below {isi_threshold_ms:g} ms; Hill et al. 2011)",
+    "rp_violation": "refractory-period contamination (period of {refractory_period_ms:g} ms, censored period of "
+    "{censored_period_ms:g} ms; Llobet et al. 2022)",
+    "sliding_rp_violation": "sliding refractory-period violation (periods up to {max_ref_period_ms:g} ms; "
+    "International Brain Laboratory 2022)",
+    "amplitude_cutoff": "amplitude cutoff (histogram of {num_histogram_bins} bins, smoothed over "
+    "{histogram_smoothing_value:g}; Hill et al. 2011)",
+    "amplitude_median": "median amplitude",
+    "amplitude_cv": "variation of amplitudes (about {average_num_spikes_per_bin:g} spikes per bin)",
+    "noise_cutoff": "noise cutoff ({n_bins} bins; International Brain Laboratory 2022)",
+    "synchrony": "synchrony",
+    "firing_range": "firing range (bins of {bin_size_s:g} s)",
+    "drift": "drift along {direction} (intervals of {interval_s:g} s with at least {min_spikes_per_interval} spikes)",
+    "sd_ratio": "ratio of the standard deviations of amplitudes and noise (Pouzat et al. 2004)",
+    "mahalanobis": "isolation distance (Harris et al. 2001) and L-ratio (Schmitzer-Torbert 2005)",
+    "d_prime": "d′ (Hill et al. 2011)",
+    "nearest_neighbor": "nearest-neighbour hit and miss rates ({n_neighbors} neighbours; Chung et al. 2017)",
+    "silhouette": "silhouette ({method}; Hruschka et al. 2004)",
+    "nn_advanced": "nearest-neighbour isolation and noise overlap ({n_neighbors} neighbours; Chung et al. 2017)",
+}
+_LOCATORS = {
+    "monopolar_triangulation": "monopolar triangulation (Boussard et al. 2021)",
+    "grid_convolution": "grid convolution",
+    "center_of_mass": "centre of mass",
+}
+
+
+def write_methods(run: Run, extensions, parameters: dict, output: dict, labels: bool) -> MethodsText:
+    """The paragraphs; each says only what the result itself tells.
+
+    Parameters
+    ----------
+    run : Run
+    extensions : StoredExtensions
+    parameters : dict
+        Of the data process; empty where there is none.
+    output : dict
+        `output_parameters` of the data process; empty where there is none.
+    labels : bool
+        Whether the page offers Bombcell's labels.
+    """
+    paragraphs = [
+        _processing(run, extensions, parameters, output),
+        _localization(extensions),
+        _metrics(extensions),
+        _criteria(extensions, labels),
+        _software(run, output),
+    ]
+    paragraphs = tuple(paragraph for paragraph in paragraphs if paragraph)
+    return MethodsText(paragraphs, cited(paragraphs))
+
+
+def _processing(run, extensions, parameters, output) -> str:
+    made = f"ephys-postprocess {run.version} with {run.stored_by}" if run.version else run.stored_by
+    sentences = [f"Sorted units were postprocessed by {made} (Buccino et al. 2020)."]
+    if run.is_filtered is False:
+        sentences.append("The traces were used as recorded: they were not filtered before.")
+    if parameters.get("use_motion_corrected"):
+        sentences.append("Traces were corrected for the motion estimated by the preprocessing.")
+    threshold = parameters.get("duplicate_threshold")
+    if threshold is not None:
+        removed = output.get("num_duplicate_units_removed")
+        told = f" ({removed} of {run.num_units_in} units)" if removed is not None and run.num_units_in else ""
+        sentences.append(f"Units with more than {threshold:.0%} of their spikes in another were removed{told}.")
+    spikes, waveforms = extensions.params("random_spikes"), extensions.params("waveforms")
+    if spikes and waveforms:
+        most = spikes.get("max_spikes_per_unit")
+        some = f"up to {most} spikes per unit" if spikes.get("method") == "uniform" and most else "spikes"
+        sentences.append(
+            f"Templates are averages of the waveforms of {some}, from {waveforms['ms_before']:g} ms before to "
+            f"{waveforms['ms_after']:g} ms after the spike{_sparsity(parameters)}."
+        )
+    noise = extensions.params("noise_levels")
+    if noise.get("method") in ("mad", "std"):
+        measure = {"mad": "median absolute deviation", "std": "standard deviation"}[noise["method"]]
+        sentences.append(f"The noise of each channel is the {measure} of its traces in randomly chosen chunks.")
+    return " ".join(sentences)
+
+
+def _sparsity(parameters) -> str:
+    sparsity = parameters.get("sparsity") or {}
+    if sparsity.get("method") == "radius" and "radius_um" in sparsity:
+        return f", on the channels within {sparsity['radius_um']:g} µm of the unit's main channel"
+    return f", on channels chosen by {sparsity['method']}" if sparsity.get("method") else ""
+
+
+def _localization(extensions) -> str:
+    sentences = []
+    for name, what in (("unit_locations", "Units"), ("spike_locations", "Spikes")):
+        method = extensions.params(name).get("method")
+        if method:
+            sentences.append(f"{what} were localized by {_LOCATORS.get(method, method.replace('_', ' '))}.")
+    similarity, correlograms = extensions.params("template_similarity"), extensions.params("correlograms")
+    if similarity.get("method"):
+        sentences.append(f"Similarity of templates is their {similarity['method']} similarity.")
+    if correlograms:
+        sentences.append(
+            f"Correlograms span {correlograms['window_ms']:g} ms in bins of {correlograms['bin_ms']:g} ms."
+        )
+    components = extensions.params("principal_components")
+    if components:
+        sentences.append(
+            f"Waveforms were projected on {components['n_components']} principal components per channel "
+            f"({components['mode'].replace('_', ' ')}{', whitened' if components.get('whiten') else ''})."
+        )
+    return " ".join(sentences)
+
+
+def _metrics(extensions) -> str:
+    params = extensions.params("quality_metrics")
+    names = params.get("metric_names") or ()
+    if not names:
+        return ""
+    phrases = [_phrase(name, (params.get("metric_params") or {}).get(name) or {}) for name in names]
+    return f"Quality metrics: {', '.join(phrases)}."
+
+
+def _phrase(name: str, params: dict) -> str:
+    try:
+        return _METRICS.get(name, name.replace("_", " ")).format(**params)
+    except (KeyError, TypeError, ValueError):  # a result of another version, whose parameters have other names
+        return _METRICS.get(name, name).split(" (")[0]
+
+
+def _criteria(extensions, labels) -> str:
+    if not extensions.has("quality_metrics"):
+        return ""
+    rules = ", ".join(f"{name} {THRESHOLDS[name].text()}" for name in QC_COLUMNS)
+    text = f"Default thresholds of this report ({THRESHOLDS[QC_COLUMNS[0]].source}): {rules}."
+    if labels:
+        text += " Labels called bombcell are SpikeInterface's, with its default thresholds (Fabre et al. 2023)."
+    return text
+
+
+def _software(run, output) -> str:
+    versions = output.get("versions") or {}
+    if not versions:
+        return f"The result was written by {run.stored_by}."
+    return f"Software: {', '.join(f'{name} {version}' for name, version in versions.items())}."
