@@ -25,11 +25,15 @@ def export_result(result_folder: Path, folder: PhyFolder, execution, log: StageL
     InputError, ResultError
         The result cannot be opened; the folder cannot be written.
     """
+    from ephys_postprocess.inputs.consent import Consent
     from ephys_postprocess.phy.export import export_phy
     from ephys_postprocess.results.finished_result import FinishedResult
 
     result = FinishedResult(result_folder)
-    traces = traces or result.reachable_traces()
+    if traces is None:
+        given_folders = [execution.data_folder, result_folder.absolute().parent]
+        consent = Consent(execution.allow_pickle, execution.allow_classes)
+        traces = result.reachable_traces(given_folders, consent)
     chunk_samples = (
         1
         if traces is None

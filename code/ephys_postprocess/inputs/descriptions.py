@@ -38,16 +38,29 @@ def check_classes(dictionary: dict, source: Path, allowed_by_user: tuple[str, ..
             )
 
 
-def with_absolute_paths(dictionary: dict, source: Path, base_folders: list[Path]) -> dict:
-    """A copy whose relative paths start from the first base folder that has them all, and stay inside those folders.
+def with_absolute_paths(
+    dictionary: dict, source: Path, base_folders: list[Path], given_folders: list[Path] | None = None
+) -> dict:
+    """A copy whose relative paths start from the first base folder that has them all, and stay in the given folders.
 
     SpikeInterface's own way resolves links and leaves a missing path relative to the working directory; here a staged
     name (`ecephys_session`) stays in the path, which the results collector looks for, and a missing file is an error.
 
+    Parameters
+    ----------
+    dictionary : dict
+        After `check_classes`.
+    source : Path
+        What it stands in.
+    base_folders : list of Path
+        What its relative paths may be relative to.
+    given_folders : list of Path, optional
+        Where its files may lie; the base folders where None.
+
     Raises
     ------
     NotAttachedError
-        A file is not here, is remote, or lies outside the base folders.
+        A file is not here, is remote, or lies outside the given folders.
     """
     copied = _copy_of_containers(dictionary)
     missing = []
@@ -56,7 +69,7 @@ def with_absolute_paths(dictionary: dict, source: Path, base_folders: list[Path]
         if not missing:
             for container, key, value in paths_in(copied):
                 container[key] = str(_placed(value, base_folder))
-            _refuse_outside(copied, source, base_folders)
+            _refuse_outside(copied, source, base_folders, given_folders or base_folders)
             copied["relative_paths"] = False
             return copied
     raise NotAttachedError(f"{source.name} refers to {', '.join(map(_short, missing[:3]))}, which is not here")
@@ -100,14 +113,17 @@ def _missing_under(dictionary: dict, base_folder: Path) -> list[str]:
     ]
 
 
-def _refuse_outside(dictionary: dict, source: Path, base_folders: list[Path]) -> None:
-    """NotAttachedError where any text among the arguments leads to a file outside the base folders.
+def _refuse_outside(dictionary: dict, source: Path, base_folders: list[Path], given_folders: list[Path]) -> None:
+    """NotAttachedError where any text among the arguments leads to a file outside the given folders.
 
     Readers have arguments for files under many names (MDA's `raw_fname`) and join them to their folder, so every text
     counts, from each base folder and each described folder. Links in the folders are the user's own choice.
     """
-    folders = [folder.absolute() for folder in base_folders]
-    starts = [*folders, *(Path(value) for _, _, value in paths_in(dictionary) if _exists(value))]
+    folders = [folder.absolute() for folder in given_folders]
+    starts = [
+        *(folder.absolute() for folder in base_folders),
+        *(Path(value) for _, _, value in paths_in(dictionary) if _exists(value)),
+    ]
     for text in _texts_in([described["kwargs"] for described in descriptions_in(dictionary)]):
         for start in starts:
             written = _joined(start, text)
@@ -115,7 +131,8 @@ def _refuse_outside(dictionary: dict, source: Path, base_folders: list[Path]) ->
             # The system follows a link before it goes up from there, and then is elsewhere.
             is_elsewhere = ".." in text and _exists(written) and os.path.realpath(written) != os.path.realpath(plain)
             if is_elsewhere or (_exists(plain) and not _is_inside(plain, folders)):
-                raise NotAttachedError(f"{source.name} refers to {_short(text)}, outside {base_folders[0]}")
+                allowed = " and ".join(map(str, given_folders))
+                raise NotAttachedError(f"{source.name} refers to {_short(text)}, outside {allowed}")
 
 
 def _is_inside(path: str, folders: list[Path]) -> bool:

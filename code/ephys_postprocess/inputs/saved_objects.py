@@ -76,14 +76,25 @@ def open_saved_folder(folder: Path, kind: type, *, consent: Consent):
     )
 
 
-def open_dictionary(dictionary: dict, source: Path, base_folders: list[Path], kind: type, *, consent: Consent):
-    """The recording or sorting a SpikeInterface dictionary describes; see `open_dump`."""
+def open_dictionary(
+    dictionary: dict,
+    source: Path,
+    base_folders: list[Path],
+    kind: type,
+    *,
+    consent: Consent,
+    given_folders: list[Path] | None = None,
+):
+    """The recording or sorting a SpikeInterface dictionary describes; see `open_dump`.
+
+    Its files lie in `given_folders`, by default those that its paths are relative to.
+    """
     from ephys_postprocess.inputs.old_motion_dumps import with_motion_objects
 
     with refusal(source):
         dictionary = with_motion_objects(dictionary)
     check_classes(dictionary, source, consent.classes)
-    dictionary = with_absolute_paths(dictionary, source, base_folders)
+    dictionary = with_absolute_paths(dictionary, source, base_folders, given_folders)
     for _, _, value in paths_in(dictionary):
         check_file(Path(value), consent)
     with refusal(source):
@@ -106,7 +117,7 @@ def check_folder(folder: Path, consent: Consent) -> None:
     for npy_file in sorted(folder.glob("*.npy")):
         holds_pickles(npy_file)  # numpy refuses those by itself
     if is_zarr(folder) or (folder / ".zarray").is_file():
-        check_zarr(folder, may_hold_pickles=consent.pickles)
+        check_zarr(folder, may_be_pickled=("",) if consent.pickles else ())
     for name, class_name in INNER_DESCRIPTIONS.items():
         if (folder / name).is_file():
             _check_inner_description(folder / name, class_name, consent)

@@ -72,6 +72,21 @@ def fit_sorting(
     return _in_memory(spikes[is_inside], sorting, recording), excess_spikes
 
 
+def check_spikes(sorting: si.BaseSorting, segment_lengths: list[int], where: str) -> None:
+    """InputError where the spikes of a finished result are not in order, or not inside its units and segments."""
+    spikes = _spike_vector(sorting, where)
+    _check_spikes(spikes, sorting, where)
+    lengths = np.asarray(segment_lengths)
+    is_inside = len(lengths) >= sorting.get_num_segments() and np.all(
+        spikes["sample_index"] < lengths[spikes["segment_index"]]
+    )
+    if not (is_inside and _is_ordered(spikes)):
+        raise InputError(
+            f"{where}: its spikes are not in order of time, or lie past the recording's end. It is broken. Run "
+            "postprocessing again."
+        )
+
+
 def _open_npz(path) -> si.BaseSorting:
     check_npz(path)
     with refusal(path):

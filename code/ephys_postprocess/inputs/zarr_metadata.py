@@ -53,14 +53,14 @@ class _Layout:
         return math.prod(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
 
 
-def check_zarr(folder: Path, *, may_hold_pickles: bool = False) -> None:
+def check_zarr(folder: Path, *, may_be_pickled: tuple[str, ...] = ()) -> None:
     """Refuse a zarr (v2) store that could run code, lacks chunks, or would take more memory than there is.
 
     Parameters
     ----------
     folder : Path
-    may_hold_pickles : bool
-        The user allows pickles, or what reads the store later looks at `codecs_of` before it decodes.
+    may_be_pickled : tuple of str
+        What the names of arrays begin with that may be pickled: the user allows it, or they are not decoded.
 
     Raises
     ------
@@ -70,13 +70,13 @@ def check_zarr(folder: Path, *, may_hold_pickles: bool = False) -> None:
     use_bounded_codecs()
     for name, metadata, source in _arrays_of(folder):
         where = f"{source}: array {name!r}"
-        _check_codecs(metadata, where, may_hold_pickles)
+        _check_codecs(metadata, where, is_pickle_allowed=name.startswith(may_be_pickled))
         layout = _layout(metadata, where)
         _check_sizes(layout, name, where)
         _check_chunks(folder / name, layout, where)
 
 
-def codecs_of(metadata: dict, where: str) -> list[dict]:
+def _codecs_of(metadata: dict, where: str) -> list[dict]:
     """The configurations of an array's compressor and filters."""
     filters = metadata.get("filters") or []
     if not isinstance(filters, list):
@@ -118,11 +118,11 @@ def _read(file: Path) -> dict:
     return content
 
 
-def _check_codecs(metadata: dict, where: str, may_hold_pickles: bool) -> None:
-    for codec in codecs_of(metadata, where):
+def _check_codecs(metadata: dict, where: str, *, is_pickle_allowed: bool) -> None:
+    for codec in _codecs_of(metadata, where):
         name = codec["id"]
         if name == PICKLE:
-            if not may_hold_pickles:
+            if not is_pickle_allowed:
                 raise InputError(
                     f"{where}: holds pickled objects, which can run any code when decoded. Give {ALLOW_PICKLE_SWITCH} "
                     "if you trust whoever wrote it, or save the data again without."
