@@ -11,11 +11,12 @@ from ephys_postprocess.report.findings import find_warnings, judge_units
 from ephys_postprocess.report.payload import build_payload
 
 _FOLDER = Path(__file__).parent
-# In the order in which they may know each other.
+# Scripts that know nothing of what a page shows, then those of this page; each may use the ones before it.
+SHARED_SCRIPTS = ("values.js", "dom.js", "colors.js", "filter.js", "table.js")
 _SCRIPTS = (
-    *("data.js", "dom.js", "colors.js", "plot.js", "charts.js", "filter.js", "table.js", "probe.js", "raster.js"),
-    *("similarity.js", "metrics.js", "labels.js", "units.js", "template_figure.js", "waveforms.js", "trains.js"),
-    *("unit.js", "page.js"),
+    *SHARED_SCRIPTS,
+    *("data.js", "plot.js", "charts.js", "probe.js", "raster.js", "similarity.js", "metrics.js", "labels.js"),
+    *("units.js", "template_figure.js", "waveforms.js", "trains.js", "unit.js", "page.js"),
 )
 
 
@@ -113,15 +114,15 @@ def _zone(started: str) -> str:
 
 
 def page_style() -> str:
-    """The style sheet of a page, the chart library's before ours."""
+    """The style sheet of every page, the chart library's before ours."""
     return _read("vendor/uPlot.min.css") + "\n" + _read("page/style.css")
 
 
-def page_script(names) -> str:
-    """One script of the chart library, with its licence, and of `names`, which share one scope and nothing else."""
-    vendored = f"/*! uPlot\n{_read('vendor/uPlot.LICENSE')}*/\n{_read('vendor/uPlot.iife.min.js')}"
+def page_script(names, has_charts: bool = True) -> str:
+    """One script of `names` of the folder `page`, in one scope; with charts, their library and its licence first."""
+    library = f"/*! uPlot\n{_read('vendor/uPlot.LICENSE')}*/\n{_read('vendor/uPlot.iife.min.js')}\n"
     ours = "\n".join(_read(f"page/{name}") for name in names)
-    return f"(() => {{\n'use strict';\n{vendored}\n{ours}\n}})();\n"
+    return f"(() => {{\n'use strict';\n{library if has_charts else ''}{ours}\n}})();\n"
 
 
 def _read(name: str) -> str:

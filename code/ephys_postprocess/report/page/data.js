@@ -38,11 +38,6 @@ const columnOf = new Map(DATA.columns.map(column => [column.name, column]));
 const valueOf = (name, unit) => unpack(DATA.metrics[name])[unit] * columnOf.get(name).scale;
 const similarityOf = (unit, other) => unpack(DATA.similarity)[unit * numUnits + other] / 255;
 
-// "pass", "fail", or "missing" where there is no value to judge.
-function judge(threshold, value) {
-  if (Number.isNaN(value)) return "missing";
-  return (threshold.is_good_above ? value > threshold.value : value < threshold.value) ? "pass" : "fail";
-}
 const judgedColumns = DATA.columns.filter(column => column.threshold);
 const judgementOf = (column, unit) => judge(column.threshold, valueOf(column.name, unit));
 
@@ -57,16 +52,3 @@ function whyMissing(name, unit) {
   const found = DATA.missing.find(entry => entry.columns.includes(name) && (entry.is_everywhere || unpack(entry.units).includes(unit)));
   return found ? found.reason : "";
 }
-
-// Four significant digits, whole numbers whole.
-function format(value) {
-  if (Number.isNaN(value)) return "–";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  if (Number.isInteger(value)) return Math.abs(value) < 1e7 ? String(value) : value.toExponential(2);
-  const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-5) return value.toExponential(2);
-  return String(Number(value.toPrecision(size < 1e-2 ? 3 : 4)));
-}
-const withUnit = (value, unit) => Number.isNaN(value) || !unit ? format(value) : `${format(value)} ${unit}`;
-const counted = number => number.toLocaleString("en");
-const plural = (number, noun) => `${counted(number)} ${noun}${number === 1 ? "" : "s"}`;

@@ -61,4 +61,4 @@ function saveFile(name, type, text) {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
-const fileName = (start, end) => `${start}_${DATA.recording_name.replace(/[^\w.+-]+/g, "_")}.${end}`;
+const fileName = (start, name, end) => `${start}_${name.replace(/[^\w.+-]+/g, "_")}.${end}`;

@@ -129,6 +129,5 @@ class FilterText {
   }
 }
 
-const isMissing = value => typeof value === "number" ? Number.isNaN(value) : value === "";
 // A function of the row; throws an Error whose message says what was not understood.
 const compileFilter = (text, about) => new FilterText(text, about).compile();

@@ -102,7 +102,7 @@ function startLabels() {
   byId("preset").closest("label").hidden = byId("apply-preset").hidden = !DATA.presets.length;
   tellPreset();
   byId("apply-preset").addEventListener("click", applyPreset);
-  byId("save-curation").addEventListener("click", () => saveFile(fileName("curation", "json"), "application/json", JSON.stringify(curation(), null, 2)));
+  byId("save-curation").addEventListener("click", () => saveFile(fileName("curation", DATA.recording_name, "json"), "application/json", JSON.stringify(curation(), null, 2)));
   byId("open-curation").addEventListener("change", openCuration);
   byId("clear-labels").addEventListener("click", () => {
     if (!labels.size || !window.confirm(`Remove ${plural(labels.size, "label")}?`)) return;

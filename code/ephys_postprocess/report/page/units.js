@@ -72,7 +72,7 @@ function startUnits() {
   explain(verdict.closest("label"), `${DATA.qc_columns.map(name => `${name} ${columnOf.get(name).threshold.text}`).join(", ")}. A unit that fails none of them but lacks a value is not judged; the pipeline's own curation counts it as failing.`);
   byId("filter").addEventListener("input", showRows);
   verdict.addEventListener("change", showRows);
-  byId("save-csv").addEventListener("click", () => saveFile(fileName("units_shown", "csv"), "text/csv", unitTable.csv()));
+  byId("save-csv").addEventListener("click", () => saveFile(fileName("units_shown", DATA.recording_name, "csv"), "text/csv", unitTable.csv()));
   showRows();
 }
 
