@@ -5,6 +5,15 @@ import os
 import signal
 import sys
 
+# A caller may close these; whatever is opened next would then take their numbers, and get what is printed.
+for descriptor in (0, 1, 2):
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.open(os.devnull, os.O_RDWR)
+sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - for as long as the process lives
+sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
 # Imports alone make a hundred thousand objects that stay: looking through them again and again is a tenth of a second.
 gc.set_threshold(100_000, 20, 100)
 

@@ -22,6 +22,7 @@ from ephys_postprocess.parameters.text import (
     value_from_text,
 )
 
+MAX_DIGITS = 9  # of a number of units; Python itself refuses to read 5000
 SHIPPED_PARAMETERS = Path(__file__).parents[2] / "params.json"
 
 
@@ -74,6 +75,7 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
     choices["allow_classes"] = tuple(flags.allow_class or ())
     if flags.from_result is not None and flags.export_phy is None:
         raise ParameterError("--from names a finished result to export: add --export-phy FOLDER.")
+    _check_modes(flags)
     execution = make_execution(loaded.job_kwargs, **choices)
     warnings = loaded.warnings
     if execution.job_kwargs_without_effect:
@@ -90,6 +92,20 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
         from_result=_given_folder(flags.from_result),
         warnings=warnings,
     )
+
+
+def _check_modes(flags: argparse.Namespace) -> None:
+    """Refuse two modes in one call; --audit beside --verify is one: verify, then audit."""
+    given = {
+        "--example": flags.example,
+        "--verify": flags.verify is not None,
+        "--audit": flags.audit is not None and flags.verify is None,
+        "--report": flags.report_of is not None,
+        "--from": flags.from_result is not None,
+    }
+    modes = [name for name, is_given in given.items() if is_given]
+    if len(modes) > 1:
+        raise ParameterError(f"{' and '.join(modes)} exclude each other: each is a call of its own.")
 
 
 def _sort_positionals(values: list[str]) -> dict[str, str]:
@@ -173,7 +189,16 @@ def _one_of(choices: tuple[str, ...]) -> Any:
 def _folder(value: Any) -> Path:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be a folder")
-    return Path(value).expanduser().absolute()
+    try:
+        folder = Path(value).expanduser().absolute()
+        folder.exists()  # raises for what no file system can hold
+    except FileNotFoundError as error:
+        raise ValueError("the working folder is gone; give a full path") from error
+    except RuntimeError as error:
+        raise ValueError("names a home folder that this machine does not know") from error
+    except OSError as error:
+        raise ValueError(f"cannot be a folder: {error.strerror}") from error
+    return folder
 
 
 def _given_folder(value: str | None) -> Path | None:
@@ -188,7 +213,8 @@ def _given_folder(value: str | None) -> Path | None:
 def _number_to_audit(value: str | None) -> int | None:
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit()) or int(value) < 1:
+    is_number = value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
+    if not is_number or int(value) < 1:
         raise ParameterError(f"--audit: must be a number of units, at least 1 (got {show(value)}).")
     return int(value)
 

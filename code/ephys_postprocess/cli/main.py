@@ -9,11 +9,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 from ephys_postprocess.cli.arguments import Arguments, parse_arguments
 from ephys_postprocess.cli.console import logging_to_console
 from ephys_postprocess.cli.options import NothingToDo
 from ephys_postprocess.errors import CapsuleError, ParameterError
+from ephys_postprocess.machine.execution import Execution
 from ephys_postprocess.machine.stage_log import standard_output_for_events
 from ephys_postprocess.machine.stopping import (
     STOPS,
@@ -77,16 +79,24 @@ def _run_and_report(arguments: Arguments) -> int:
         return EXIT_FAILED
 
 
+def _audit(num_units: int, execution: Execution) -> int:
+    from ephys_postprocess.commands.audit import audit
+
+    return audit(num_units, execution)
+
+
 def _run(arguments: Arguments) -> int:
     parameters, execution = arguments.parameters, arguments.execution
     if arguments.verify_folder is not None:
         from ephys_postprocess.commands.verify import verify
 
-        return verify(arguments.verify_folder, execution.num_jobs)
+        code = verify(arguments.verify_folder, execution.num_jobs)
+        if arguments.num_units_to_audit is None:
+            return code
+        execution = replace(execution, results_folder=arguments.verify_folder)
+        return max(code, _audit(arguments.num_units_to_audit, execution))
     if arguments.num_units_to_audit is not None:
-        from ephys_postprocess.commands.audit import audit
-
-        return audit(arguments.num_units_to_audit, execution)
+        return _audit(arguments.num_units_to_audit, execution)
     if arguments.report_of is not None:
         from ephys_postprocess.commands.report import remake_report
 

@@ -52,12 +52,17 @@ def _run_isolated(item: RecordingInput, found: Found, parameters: Parameters, ex
         raise_if_stopping()
         reason = tell_failure(error, item.recording_name, execution)
         is_ours = not isinstance(error, HeldElsewhereError)
-    if execution.on_failure == "placeholder" and is_ours:
+    if files.is_published:
+        reason = f"the result is complete, but what came after it failed: {reason}"
+    elif execution.on_failure == "placeholder" and is_ours:
         reason = _try_placeholder(files, reason, execution)
     return Outcome(item.recording_name, "failed", (reason.splitlines() or [""])[0])
 
 
 def _try_placeholder(files: ResultFiles, reason: str, execution: Execution) -> str:
+    if files.is_complete:
+        logger.warning("%s: the complete result of an earlier run stays; no placeholder replaces it", files.shown_name)
+        return reason
     try:
         with files.held():
             files.write_placeholder(reason)

@@ -1,9 +1,9 @@
 """The story of one recording: every number of its result comes from one of the stages below, in this order."""
 
 import gc
-import json
 import logging
 from datetime import datetime
+from functools import partial
 
 from spikeinterface.core import SortingAnalyzer
 
@@ -24,6 +24,7 @@ from ephys_postprocess.machine.execution import Execution
 from ephys_postprocess.machine.free_memory import give_back_free_memory
 from ephys_postprocess.machine.space import check_free_space, explained
 from ephys_postprocess.machine.stage_log import StageLog
+from ephys_postprocess.machine.zarr_paths import take_full_paths_for_folders
 from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.phy.folder import PhyFolder, folders_of_recordings
 from ephys_postprocess.results.files import ResultFiles
@@ -39,6 +40,8 @@ def postprocess_recording(
 ) -> Outcome:
     """Read, de-duplicate, compute, write, publish; raises whatever stops this recording."""
     start = datetime.now().astimezone()
+    take_full_paths_for_folders()
+    files.check_names([path.name for path in found.metadata_files])
     log = StageLog(item.recording_name, execution.progress_style)
     logger.info("%s (%d thread(s))", item.recording_name, execution.num_jobs)
     try:
@@ -68,9 +71,8 @@ def postprocess_recording(
             computed = ComputedRecording(
                 inputs, parameters, work.analyzer, kept.duplicates, work.not_computed, work.notes, log.as_table(), start
             )
-            data_process = write_beside_store(computed, files)
-            if execution.report:
-                _write_report(work, files, data_process, log)
+            make_report = partial(_write_report, work, files, log) if execution.report else None
+            write_beside_store(computed, files, make_report)
             files.publish()
     done = Outcome(item.recording_name, "done", kept.summary(log.seconds))
     return _export(done, found, files, inputs.traces, execution, log)
@@ -124,12 +126,12 @@ def _begin_result(
     return analyzer, store
 
 
-def _write_report(work: Workspace, files: ResultFiles, data_process: str, log: StageLog) -> None:
+def _write_report(work: Workspace, files: ResultFiles, log: StageLog, data_process: dict) -> bool:
     with log.stage("report"):
         if "average_templates" in vars(work):  # they are in memory already; the store's would be decompressed
             work.data_of("templates")["average"] = work.average_templates
-        write_report_file(
-            work.analyzer, files.staged(files.report), files.recording_name, json.loads(data_process), work.num_threads
+        return write_report_file(
+            work.analyzer, files.staged(files.report), files.recording_name, data_process, work.num_threads
         )
 
 

@@ -7,13 +7,19 @@ from pathlib import Path
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.manifest import size_of
-from ephys_postprocess.results.resume import check_result, read_data_process
+from ephys_postprocess.results.resume import check_result
+from ephys_postprocess.results.stored_record import UnusableRecordError, read_stored_record
 
 logger = logging.getLogger(__name__)
 
 _STORE = ("postprocessed_", ".zarr")
 _DATA_PROCESS = ("data_process_postprocessing_", ".json")
 _NUM_PROBLEMS_TOLD = 3
+NOT_COVERED = (
+    "Compared: every byte of the stores and of the files beside them with the checksums of the run. Not covered: "
+    "whether the numbers are right (--audit N), the recording that a result refers to, and "
+    "someone who edits the checksums too."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ def verify(results_folder: Path, num_threads: int = 1) -> int:
     for verdict in verdicts:
         log = logger.error if verdict.status == "broken" else logger.info
         log("%-11s %s: %s", verdict.status, verdict.recording_name, verdict.line)
+    logger.info("%s", NOT_COVERED)
     return int(any(verdict.status == "broken" for verdict in verdicts))
 
 
@@ -50,10 +57,11 @@ def verify_recording(files: ResultFiles, num_threads: int = 1) -> Verdict:
         return Verdict(name, "broken", f"{files.analyzer.name} is missing")
     if (files.analyzer / "placeholder.npy").is_file() and not (files.analyzer / ".zgroup").exists():
         return Verdict(name, "placeholder", _reason(files.analyzer))
-    record = read_data_process(files)
-    if record is None:
-        return Verdict(name, "broken", f"{files.data_process.name} is missing, or not one of a complete result")
-    problems = check_result(files, record["output_parameters"]["integrity"], num_threads)
+    try:
+        record = read_stored_record(files)
+    except UnusableRecordError as error:
+        return Verdict(name, "broken", str(error))
+    problems = check_result(files, record.integrity, num_threads)
     if problems:
         more = len(problems) - _NUM_PROBLEMS_TOLD
         told = "; ".join(problems[:_NUM_PROBLEMS_TOLD]) + (f"; and {more} more" if more > 0 else "")

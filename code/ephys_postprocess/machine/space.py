@@ -18,6 +18,7 @@ MIN_CHUNK_DURATION_S = 0.05
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_ORDINARY = (None, errno.ENOENT, errno.EEXIST)  # of what libraries try and do without
 _NO_HANDLES = (errno.EMFILE, errno.ENFILE)
 
 
@@ -57,7 +58,7 @@ def explained(execution, need: Need) -> Iterator[None]:
     """Turn want of space, permission, memory or handles inside this context into a ResultError that says so."""
     try:
         yield
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, KeyError) as error:
         known = explain(error, execution, need)
         if known is None:
             raise
@@ -72,7 +73,8 @@ def explain(error: BaseException, execution, need: Need | None = None) -> Result
             f"Not enough memory ({error or 'an allocation failed'}); {megabytes(available_memory_bytes())} are free. "
             "Lower --n-jobs or job_kwargs.chunk_duration, or run where there is more."
         )
-    if not isinstance(error, OSError):
+    error = _system_error_behind(error)
+    if error is None:
         return None
     where = error.filename or f"{results_folder} or {scratch_folder}"
     if error.errno in _NO_SPACE:
@@ -84,7 +86,17 @@ def explain(error: BaseException, execution, need: Need | None = None) -> Result
     if error.errno in _NO_HANDLES:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return ResultError(f"Too many open files (the limit is {limit}). Raise it with 'ulimit -n 1024'.")
-    return None
+    return ResultError(f"The system could not read or write {where}: {error.strerror or error}.")
+
+
+def _system_error_behind(error: BaseException) -> OSError | None:
+    """The system's own error: libraries raise others in its stead (zarr a KeyError where no folder can be made)."""
+    if isinstance(error, OSError):
+        return error
+    behind = error.__cause__ or error.__context__
+    while behind is not None and not (isinstance(behind, OSError) and behind.errno not in _ORDINARY):
+        behind = behind.__cause__ or behind.__context__
+    return behind
 
 
 def _no_space(results_folder: Path, scratch_folder: Path, need: Need | None) -> str:

@@ -9,6 +9,7 @@ from ephys_postprocess import __version__
 from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.findings import find_warnings, judge_units
 from ephys_postprocess.report.payload import build_payload
+from ephys_postprocess.results.seals import seal_html
 
 _FOLDER = Path(__file__).parent
 # Scripts that know nothing of what a page shows, then those of this page; each may use the ones before it.
@@ -58,9 +59,9 @@ def build_report(data: ReportData) -> str:
 
 
 def write_report(data: ReportData, path: Path) -> None:
-    """Write the page under a hidden name, then rename it."""
+    """Write the page, sealed, under a hidden name, then rename it."""
     hidden = path.with_name(f".{path.name}.building")
-    hidden.write_bytes(build_report(data).encode("utf-8"))
+    hidden.write_bytes(seal_html(build_report(data)).encode("utf-8"))
     hidden.replace(path)
 
 

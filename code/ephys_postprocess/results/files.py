@@ -15,6 +15,7 @@ from ephys_postprocess.machine.stopping import STOPS, last_wish, signals_wait
 
 logger = logging.getLogger(__name__)
 
+MAX_FILE_NAME_BYTES = 255
 _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
@@ -44,7 +45,36 @@ class ResultFiles:
         self.replaced = results_folder / f".postprocessed_{recording_name}.replaced.zarr"
         self.staging = results_folder / f".postprocessed_{recording_name}.staging"
         self.ready = results_folder / f".postprocessed_{recording_name}.ready"
+        self.is_published = False  # by this run: whatever fails afterwards, the result is complete
         self.lock = results_folder / f".postprocessed_{recording_name}.lock"
+
+    @property
+    def shown_name(self) -> str:
+        """The recording's name where only text can stand."""
+        return shown(self.recording_name)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a finished result stands under its names; a placeholder is none."""
+        return self.data_process.is_file() and (self.analyzer / ".zgroup").is_file() and not self.ready.exists()
+
+    def beside(self) -> list[Path]:
+        """Whatever lies in the results folder beside the stores."""
+        return [path for path in self.folder.iterdir() if not path.name.startswith(".") and path != self.analyzer]
+
+    def check_names(self, metadata_names: list[str]) -> None:
+        """Raise ResultError where a file could not be written under its name, before anything is computed."""
+        copies = [self.metadata_copy(name) for name in metadata_names]
+        for path in (self.data_process, self.units_table, self.units_parquet, self.report, *copies):
+            if len(os.fsencode(path.name)) > MAX_FILE_NAME_BYTES:
+                raise ResultError(
+                    f"{path.name}: {len(os.fsencode(path.name))} bytes, and file systems allow {MAX_FILE_NAME_BYTES}. "
+                    "Give the recording, or the session's metadata file, a shorter name."
+                )
+            if path.is_dir() and not path.is_symlink():
+                raise ResultError(
+                    f"{path}: a folder stands where a file is to be written. Move it, or choose --results."
+                )
 
     def metadata_copy(self, file_name: str) -> Path:
         """Where a session metadata file is copied to."""
@@ -88,6 +118,7 @@ class ResultFiles:
         sync(self.staging)
         with signals_wait():
             self.staging.rename(self.ready)
+            self.is_published = True
             sync(self.folder)
             self._finish_publishing()
 
@@ -177,6 +208,14 @@ class ResultFiles:
             return os.path.samestat(os.fstat(descriptor), self.lock.lstat())
         except FileNotFoundError:
             return False
+
+
+def shown(name: str) -> str:
+    """A file's name as text: bytes that are no UTF-8 become escapes such as \\xff."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair of surrogates, which no file system gives
+        return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_text(path: Path, text: str) -> None:

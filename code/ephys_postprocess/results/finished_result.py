@@ -17,6 +17,7 @@ from ephys_postprocess.inputs.refusals import NotAttachedError
 from ephys_postprocess.inputs.saved_objects import open_dictionary
 from ephys_postprocess.inputs.sortings import check_spikes
 from ephys_postprocess.inputs.trace_sources import spike_trains, trace_source
+from ephys_postprocess.machine.zarr_paths import take_full_paths_for_folders
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.results.stored_analyzer import StoredAnalyzer, open_analyzer, recording_of
 from ephys_postprocess.results.stored_extensions import StoredExtensions
@@ -99,6 +100,7 @@ def open_result(path: Path) -> StoredAnalyzer:
         raise InputError(f"No result at {path}: give the folder of a SortingAnalyzer, postprocessed_NAME.zarr.")
     if (path / "placeholder.npy").exists():
         raise InputError(f"{path.name} is a placeholder: its recording was not postprocessed.")
+    take_full_paths_for_folders()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which a report does not need

@@ -52,11 +52,12 @@ def check_manifest(store: Path, manifest_checksum: str | None, num_threads: int 
     except (OSError, ValueError, KeyError, TypeError) as error:
         return [f"{FILE_NAME} cannot be read ({error})"]
     found = set(files_in(store))
+    foreign = _foreign_in(store)
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} was added later" for name in sorted(found - set(expected))]
     present = [name for name in expected if name in found]
     compared = map_in_threads(lambda name: _difference(store, name, expected[name]), present, num_threads)
-    return problems + [line for line in compared if line]
+    return foreign + problems + [line for line in compared if line]
 
 
 def size_of(store: Path) -> tuple[int, int]:
@@ -72,6 +73,18 @@ def files_in(store: Path) -> list[str]:
         below = os.path.relpath(folder, store).replace(os.sep, "/")
         names += [name if below == "." else f"{below}/{name}" for name in file_names]
     return sorted(name for name in names if name != FILE_NAME)
+
+
+def _foreign_in(store: Path) -> list[str]:
+    """Links, which lead out of what is checked, and empty folders, of which a store has none; one line each."""
+    problems = []
+    for folder, folder_names, file_names in os.walk(store):
+        below = Path(folder).relative_to(store)
+        links = [name for name in (*folder_names, *file_names) if (Path(folder) / name).is_symlink()]
+        problems += [f"{(below / name).as_posix()} is a link" for name in sorted(links)]
+        if not folder_names and not file_names:
+            problems.append(f"{below.as_posix()} is an empty folder that was added later")
+    return sorted(problems)
 
 
 def checksum(path: Path) -> str:

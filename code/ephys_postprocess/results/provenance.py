@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ephys_postprocess import __version__
+from ephys_postprocess.results.files import shown
+from ephys_postprocess.results.seals import seal_json
 
 CODE_URL = "https://github.com/AllenNeuralDynamics/aind-ephys-postprocessing"
 LIBRARIES = ("spikeinterface", "numpy", "scipy", "scikit-learn", "numba", "pandas", "zarr", "numcodecs")
@@ -49,24 +51,33 @@ def data_process_json(record: RunRecord) -> str:
             version=__version__,
             language="Python",
             language_version=platform.python_version(),
-            parameters={**record.parameters, "recording_name": record.recording_name},
+            parameters=_as_text({**record.parameters, "recording_name": record.recording_name}),
         ),
         experimenters=["AIND Pipeline"],
         start_date_time=record.start,
-        end_date_time=record.end,
-        output_parameters=_output_parameters(record),
+        end_date_time=max(record.start, record.end),  # a clock may be set back during a run
+        output_parameters=_as_text(_output_parameters(record)),
         resources=ResourceUsage(
             os=platform.system(), architecture=platform.machine(), cpu_cores=os.cpu_count(), cpu=platform.processor()
         ),
-        notes=" ".join(record.notes) or None,
+        notes=shown(" ".join(record.notes)) or None,
     )
-    return process.model_dump_json(indent=3)
+    return seal_json(process.model_dump_json(indent=3))
 
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that numbers depend on, and Python's."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return {"python": platform.python_version(), **versions}
+
+
+def _as_text(value):
+    """Names of units and files may hold bytes that JSON cannot say: they become escapes, at any depth."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(inner) for key, inner in value.items()}
+    return [_as_text(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _output_parameters(record: RunRecord) -> dict:

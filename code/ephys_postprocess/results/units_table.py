@@ -36,7 +36,8 @@ def write_units_parquet(path: Path, columns: dict[str, list]) -> bool:
     fields = [pa.field(name, array.type, metadata=_field_metadata(name)) for name, array in arrays.items()]
     dictionary = [{"name": name, **_field_metadata(name)} for name in columns]
     schema = pa.schema(fields, metadata={"data_dictionary": json.dumps(dictionary, ensure_ascii=False)})
-    pq.write_table(pa.Table.from_arrays(list(arrays.values()), schema=schema), path)
+    with path.open("wb") as handle:  # pyarrow takes some names for URLs, and cannot say others
+        pq.write_table(pa.Table.from_arrays(list(arrays.values()), schema=schema), handle)
     return True
 
 

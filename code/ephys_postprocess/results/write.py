@@ -1,6 +1,8 @@
 """The end of a recording's run: what is missing is said, and the files beside the store are written."""
 
+import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,13 +35,17 @@ class ComputedRecording:
     start: datetime
 
 
-def write_beside_store(computed: ComputedRecording, files: ResultFiles) -> str:
+def write_beside_store(
+    computed: ComputedRecording, files: ResultFiles, make_report: Callable[[dict], bool] | None
+) -> None:
     """Write the tables, the session's metadata and the data process beside the store; nothing has its name yet.
 
-    Returns
-    -------
-    str
-        The data process, as JSON text.
+    Parameters
+    ----------
+    computed : ComputedRecording
+    files : ResultFiles
+    make_report : callable, optional
+        Called with the data process; returns whether a report was written. None: no report is asked for.
 
     Raises
     ------
@@ -53,9 +59,9 @@ def write_beside_store(computed: ComputedRecording, files: ResultFiles) -> str:
     record = _run_record(computed, missing)
     manifest = write_manifest(files.building, computed.inputs.num_threads)
     record.integrity = integrity(manifest, files, computed.inputs.fingerprint)
-    data_process = data_process_json(record)
-    write_text(files.staged(files.data_process), data_process)
-    return data_process
+    if make_report is not None:
+        record.integrity["has_report"] = make_report(json.loads(data_process_json(record)))
+    write_text(files.staged(files.data_process), data_process_json(record))
 
 
 def _find_missing(computed: ComputedRecording) -> list[MissingValues]:

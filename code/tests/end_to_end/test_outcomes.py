@@ -148,7 +148,7 @@ def test_extra_names_are_no_traps_for_the_capsules_after_this_one(runs):
             assert name.startswith("data_process_postprocessing_") or "data_process" not in name
 
 
-def test_a_failure_keeps_the_earlier_result_and_a_placeholder_replaces_it(run_capsule, tmp_path, files_of):
+def test_a_failure_keeps_the_earlier_result_and_no_placeholder_replaces_it(run_capsule, tmp_path, files_of):
     data, results = tmp_path / "data", tmp_path / "results"
     data.mkdir()
     save_small(data, "a")
@@ -158,9 +158,13 @@ def test_a_failure_keeps_the_earlier_result_and_a_placeholder_replaces_it(run_ca
     failed = run_capsule(*FEW, data=data, results=results)
     assert (failed.exit_code, failed.names()) == (1, files_of("a"))
     assert si.load(failed.store("a")).get_num_units() == 2
-    replaced = run_capsule(*FEW, "--on-failure", "placeholder", data=data, results=results)
-    assert (replaced.exit_code, replaced.names()) == (0, {"postprocessed_a.zarr"})
-    assert replaced.placeholder("a") == CONTENT
+    kept = run_capsule(*FEW, "--on-failure", "placeholder", data=data, results=results)
+    assert (kept.exit_code, kept.names()) == (0, files_of("a"))
+    assert "the complete result of an earlier run stays" in kept.stderr
+    assert si.load(kept.store("a")).get_num_units() == 2
+    elsewhere = run_capsule(*FEW, "--on-failure", "placeholder", data=data, results=tmp_path / "elsewhere")
+    assert (elsewhere.exit_code, elsewhere.names()) == (0, {"postprocessed_a.zarr"})
+    assert elsewhere.placeholder("a") == CONTENT
 
 
 def test_motion_asked_for_but_not_there_is_a_failure_that_names_it(run_capsule, tmp_path):

@@ -12,6 +12,7 @@ from faults.scars import arrays_of
 from ephys_postprocess.commands.verify import verify, verify_recording
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.manifest import FILE_NAME, check_manifest, write_manifest
+from ephys_postprocess.results.seals import seal_json
 
 KEPT = "kept     "
 
@@ -133,18 +134,38 @@ def test_other_versions_are_a_reason(own_results, tmp_path, field):
         record["code"]["version"] = "0.0.1"
     else:
         record["output_parameters"]["versions"]["numpy"] = "1.0"
-    files.data_process.write_text(json.dumps(record))
+    reseal(files, record)
     fingerprint = record["output_parameters"]["parameters_fingerprint"]
     said = resume.why_redo(files, None, fingerprint, 1)
     assert ("0.0.1" in said) if field == "version" else ("numpy 1.0 then" in said)
+
+
+def reseal(files, record):
+    """What someone writes who knows how a data process is sealed."""
+    record["output_parameters"]["integrity"]["seal_sha256"] = ""
+    files.data_process.write_text(seal_json(json.dumps(record)))
+
+
+def edit(files, section, key, value):
+    record = json.loads(files.data_process.read_text())
+    record[section][key] = value
+    files.data_process.write_text(json.dumps(record, indent=3))
+
+
+def linked(folder):
+    """Put a link to the same content in a folder's place."""
+    moved = folder.parents[3] / "moved"
+    folder.rename(moved)
+    folder.symlink_to(moved)
 
 
 def test_verify_on_the_command_line(capsule, results, tally):
     tally("faults")
     code, said = capsule(results, results, "--verify", results)
     assert code == 0, said
-    assert said.count("\n") == 1
+    assert said.count("\n") == 2
     assert "whole" in said
+    assert "Not covered: " in said
     files = ResultFiles(results, NAME)
     damage_array(files, None)
     code, said = capsule(results, results, "--verify", results)
@@ -163,7 +184,17 @@ def test_verify_on_the_command_line(capsule, results, tally):
         (lambda files: (files.analyzer / FILE_NAME).unlink(), "cannot be read"),
         (lambda files: (files.analyzer / FILE_NAME).write_text("[]"), "not the one that the data process names"),
         (lambda files: files.units_table.unlink(), "is missing"),
-        (lambda files: files.data_process.write_text("{"), "not one of a complete result"),
+        (lambda files: files.data_process.write_text("{"), "is not JSON"),
+        (lambda files: files.data_process.write_text("{}"), "not one of a complete result"),
+        (lambda files: files.data_process.write_text("[" * 100_000), "is not JSON"),
+        (lambda files: edit(files, "code", "version", "9"), "its seal does not fit"),
+        (lambda files: edit(files, "output_parameters", "num_units_out", 99), "its seal does not fit"),
+        (lambda files: edit(files, "output_parameters", "versions", None), "versions: Input should be"),
+        (lambda files: (files.analyzer / "extensions" / "new").mkdir(), "extensions/new is an empty folder"),
+        (lambda files: linked(files.analyzer / "extensions" / "templates"), "extensions/templates is a link"),
+        (lambda files: files.report.unlink(), "postprocessing-report_.* is missing"),
+        (lambda files: files.report.write_text("<html>"), "postprocessing-report_.* has changed"),
+        (lambda files: files.units_parquet.write_bytes(b""), "units_.* has changed"),
         (lambda files: shutil.rmtree(files.analyzer), "is missing"),
     ],
 )
