@@ -7,11 +7,14 @@ import numpy as np
 
 from ephys_postprocess.engine.unit_groups import UnitGroup, groups_of_units
 from ephys_postprocess.engine.workspace import Workspace
-from ephys_postprocess.records import Table
+from ephys_postprocess.records import SpikeTrains, Table, UnitPeriods
 from ephys_postprocess.stages.quality import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
+from ephys_postprocess.stages.quality.formulas import reasons_where
 from ephys_postprocess.stages.quality.nn_advanced import nn_advanced
+from ephys_postprocess.stages.quality.observed_time import within_periods
 from ephys_postprocess.stages.quality.pc_metrics import PC_METRIC_COLUMNS, pc_metrics
 from ephys_postprocess.stages.quality.sd_ratio import sd_ratio
+from ephys_postprocess.stages.quality.valid_unit_periods import merge_touching
 from ephys_postprocess.stages.traces.noise_levels import draw_random_slices
 from ephys_postprocess.stages.traces.waveforms import WaveformSource
 
@@ -55,6 +58,7 @@ def _sd_ratio(group: UnitGroup, **params):
         group.average_templates,
         group.main_channel_indices,
         group.trace_deviations,
+        num_spikes_in_traces=group.num_spikes_in_traces,
         **params,
     )
 
@@ -73,7 +77,7 @@ class _WaveformsOnDemand:
         return self._source.gather(np.flatnonzero(is_wanted))
 
 
-def _nn_advanced(work: Workspace, **params):
+def _nn_advanced(work: Workspace, _spikes: SpikeTrains, **params):
     source = work.open_waveforms_again()
     num_samples = source.selection.num_samples
     seed = params.get("seed") if params.get("seed") is not None else work.metrics_seed
@@ -94,11 +98,15 @@ def _nn_advanced(work: Workspace, **params):
     )
 
 
+def _synchrony(_work: Workspace, spikes: SpikeTrains):
+    return spike_train_metrics.synchrony(spikes)
+
+
 def _from_spike_trains(function: Callable) -> Callable:
     """A metric that needs the spikes alone."""
 
-    def compute(some: Workspace | UnitGroup, **params):
-        return function(some.spikes, **params)
+    def compute(group: UnitGroup, **params):
+        return function(group.spikes, **params)
 
     return compute
 
@@ -121,9 +129,10 @@ UNIT_METRICS = {
     "sd_ratio": _sd_ratio,
     "drift": _drift,
 }
-# The same of a metric that compares units: the workspace, parameters. What is in neither table is SpikeInterface's.
+# The same of a metric that compares units: the workspace, the spikes within periods, parameters. What is in neither
+# table is SpikeInterface's.
 METRICS_BETWEEN_UNITS = {
-    "synchrony": _from_spike_trains(spike_train_metrics.synchrony),
+    "synchrony": _synchrony,
     "nn_advanced": _nn_advanced,
 }
 
@@ -140,23 +149,23 @@ def quality_metrics(work: Workspace, params: dict) -> Columns:
     """
     columns: Columns = {}
     stock_names = []
+    periods = _unit_periods(work, params["periods"])
+    spikes = work.spikes if periods is None else within_periods(work.spikes, periods)[0]
     work.metrics_seed = params["seed"]
     pc_names = [name for name in params["metric_names"] if name in PC_METRIC_COLUMNS]
     unit_calls = {}
     for name in params["metric_names"]:
         own_params = params["metric_params"].get(name, {})
-        if params["periods"] is not None and name not in pc_names:
-            stock_names.append(name)  # values within periods are SpikeInterface's business
-        elif name in UNIT_METRICS:
+        if name in UNIT_METRICS:
             unit_calls[name] = own_params
         elif name in METRICS_BETWEEN_UNITS:
-            values, reasons = METRICS_BETWEEN_UNITS[name](work, **own_params)
+            values, reasons = METRICS_BETWEEN_UNITS[name](work, spikes, **own_params)
             columns.update(values)
             _note_missing(work, values, reasons)
         elif name not in pc_names:
             stock_names.append(name)
     if unit_calls:
-        columns.update(_unit_columns(work, unit_calls))
+        columns.update(_unit_columns(work, unit_calls, periods))
     if pc_names:
         columns.update(_pc_columns(work, pc_names, params["metric_params"]))
     for name in stock_names:
@@ -176,16 +185,32 @@ def metrics_table(extension, columns: Columns) -> Table:
     return Table(unit_ids, ordered)
 
 
-def _unit_columns(work: Workspace, calls: dict[str, dict]) -> Columns:
+def _unit_periods(work: Workspace, periods: np.ndarray | None) -> UnitPeriods | None:
+    """SpikeInterface's periods as ours."""
+    if periods is None:
+        return None
+    merged = merge_touching(np.asarray(periods))
+    merged = merged[np.argsort(merged["unit_index"], kind="stable")]
+    names = ("unit_index", "segment_index", "start_sample_index", "end_sample_index")
+    return UnitPeriods(*(merged[name].astype(np.int64) for name in names), work.spikes.num_units)
+
+
+def _unit_columns(work: Workspace, calls: dict[str, dict], periods: UnitPeriods | None) -> Columns:
     """Metrics of `UNIT_METRICS`, one group of units after the other."""
     of_groups: list[Columns] = []
-    for group in groups_of_units(work):
+    for group in groups_of_units(work, periods):
         of_groups.append({})
+        unseen = reasons_where(group.spikes.observed_samples == 0, "no valid period")
         for name, params in calls.items():
             values, reasons = UNIT_METRICS[name](group, **params)
             of_groups[-1].update(values)
-            _note_missing(work, values, _counted_from(group.first_unit, reasons))
+            _note_missing(work, values, _counted_from(group.first_unit, reasons | _of_unseen(reasons, unseen)))
     return {column: np.concatenate([columns[column] for columns in of_groups]) for column in of_groups[0]}
+
+
+def _of_unseen(reasons: Reasons, unseen: Reasons) -> Reasons:
+    """The true reasons of units that were not looked at."""
+    return {unit: why for unit, why in unseen.items() if unit in reasons}
 
 
 def _counted_from(first_unit: int, reasons: dict) -> dict:

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from ephys_postprocess.engine.workspace import Workspace
-from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.records import SpikeTrains, UnitPeriods
+from ephys_postprocess.stages.quality.observed_time import within_periods
 from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
@@ -16,8 +17,11 @@ SPIKES_AT_ONCE = 2**17
 class SharedValues:
     """What metrics of all groups need: read from the store or the traces once, and gone with this object."""
 
-    def __init__(self, work: Workspace):
+    def __init__(self, work: Workspace, periods: UnitPeriods | None = None):
         self.work = work
+        self.spikes, self.rows = work.spikes, None  # rows among all spikes; None: all of them
+        if periods is not None:
+            self.spikes, self.rows = within_periods(work.spikes, periods)
         self._values = {}
 
     def amplitudes(self, preferred: str) -> np.ndarray:
@@ -49,20 +53,41 @@ class UnitGroup:
     """Consecutive units: what metrics ask of a workspace, with unit 0 being the group's first."""
 
     def __init__(self, shared: SharedValues, first_unit: int, last_unit: int):
-        work = shared.work
         self._shared = shared
+        self._work = shared.work
+        self._units = slice(first_unit, last_unit)
         self.first_unit = first_unit
-        self.rows = work.spikes.rows_of_units(first_unit, last_unit)
-        self.spikes: SpikeTrains = work.spikes.of_units(first_unit, last_unit)
-        self.average_templates = work.average_templates[first_unit:last_unit]
-        self.main_channel_indices = work.main_channel_indices[first_unit:last_unit]
-        self.nbefore = work.nbefore
-        self.peak_sign = work.analyzer.peak_sign
+        self.spikes: SpikeTrains = shared.spikes.of_units(first_unit, last_unit)
+        rows = shared.spikes.rows_of_units(first_unit, last_unit)
+        self._rows = rows if shared.rows is None else shared.rows[rows]
+
+    @property
+    def average_templates(self) -> np.ndarray:
+        """float (num_units of the group, num_samples, num_channels)"""
+        return self._work.average_templates[self._units]
+
+    @property
+    def main_channel_indices(self) -> np.ndarray:
+        """int64 (num_units of the group,)"""
+        return self._work.main_channel_indices[self._units]
+
+    @property
+    def nbefore(self) -> int:
+        return self._work.nbefore
+
+    @property
+    def peak_sign(self) -> str:
+        return self._work.analyzer.peak_sign
+
+    @property
+    def num_spikes_in_traces(self) -> np.ndarray:
+        """int64 (num_units of the group,): also those outside valid periods."""
+        return np.diff(self._work.spikes.unit_edges)[self._units]
 
     @property
     def noise_levels(self) -> np.ndarray:
         """float (num_channels,): those of the extension."""
-        return np.asarray(self._shared.work.data_of("noise_levels")["noise_levels"])
+        return np.asarray(self._work.data_of("noise_levels")["noise_levels"])
 
     @property
     def trace_deviations(self) -> np.ndarray:
@@ -71,15 +96,15 @@ class UnitGroup:
 
     def amplitudes(self, preferred: str) -> np.ndarray:
         """float (num_spikes of the group,)"""
-        return self._shared.amplitudes(preferred)[self.rows]
+        return self._shared.amplitudes(preferred)[self._rows]
 
     def positions_um(self, direction: str) -> np.ndarray:
         """float32 (num_spikes of the group,)"""
-        return self._shared.positions_um(direction)[self.rows]
+        return self._shared.positions_um(direction)[self._rows]
 
 
-def groups_of_units(work: Workspace) -> Iterator[UnitGroup]:
-    """All units in their order, group by group; one empty group where there are none."""
-    shared = SharedValues(work)
-    for first_unit, last_unit in work.spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)]:
+def groups_of_units(work: Workspace, periods: UnitPeriods | None = None) -> Iterator[UnitGroup]:
+    """All units in their order, group by group, within `periods` if given; one empty group where there are none."""
+    shared = SharedValues(work, periods)
+    for first_unit, last_unit in shared.spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)]:
         yield UnitGroup(shared, first_unit, last_unit)

@@ -198,6 +198,9 @@ class Workspace:
         """A new AnalyzerExtension with checked parameters, not yet part of the analyzer."""
         extension = get_extension_class(name)(self.analyzer)
         extension.params = extension._set_params(**params)
+        if name == "random_spikes":  # whose `_set_params` forgets what two of its methods need
+            kept = {key: params[key] for key in ("percentage", "maximum_rate") if params.get(key) is not None}
+            extension.params |= kept
         self.sink.begin(extension)
         return extension
 

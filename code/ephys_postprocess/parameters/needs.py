@@ -7,6 +7,7 @@ from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, Extensions
 from ephys_postprocess.parameters.metric_extensions import QualityMetrics
 from ephys_postprocess.parameters.problems import Problem, unknown_name
 from ephys_postprocess.parameters.quality_metrics import PC_METRICS
+from ephys_postprocess.parameters.template_metrics import ALL_SPIKETRAIN_METRICS
 from ephys_postprocess.parameters.types import Computed
 
 
@@ -32,9 +33,10 @@ def resolve_extensions(extensions: Extensions, skip: tuple[str, ...], given: dic
         The `extensions` object of the translated document, to tell a value given from a default.
     """
     kept, warnings = _without(extensions, skip)
+    kept, moved = _with_openable_metrics(kept)
     kept, metric_warnings = _without_unmet_metrics(kept, given)
     kept, window_warnings = _with_window_of_waveforms(kept, given)
-    return Resolution(kept, _unmet_needs(extensions), (*warnings, *metric_warnings, *window_warnings))
+    return Resolution(kept, _unmet_needs(extensions), (*warnings, *moved, *metric_warnings, *window_warnings))
 
 
 def unknown_extensions(names: tuple[str, ...]) -> list[Problem]:
@@ -91,6 +93,20 @@ def _without(extensions: Extensions, skip: tuple[str, ...]) -> tuple[Extensions,
 
 def _only(extensions: Extensions, computed: dict[str, Computed]) -> Extensions:
     return extensions.model_copy(update={name: computed.get(name) for name in EXTENSION_NAMES})
+
+
+def _with_openable_metrics(extensions: Extensions) -> tuple[Extensions, list[str]]:
+    """Spike-train metrics as the quality metrics of the same names: SpikeInterface 0.105 opens no result with them."""
+    if extensions.spiketrain_metrics is None:
+        return extensions, []
+    names = extensions.spiketrain_metrics.metric_names or ALL_SPIKETRAIN_METRICS
+    metrics = extensions.quality_metrics or QualityMetrics(metric_names=())
+    both = tuple(dict.fromkeys([*metrics.metric_names, *names]))
+    update = {"spiketrain_metrics": None, "quality_metrics": metrics.model_copy(update={"metric_names": both})}
+    return extensions.model_copy(update=update), [
+        f"spiketrain_metrics: SpikeInterface 0.105 cannot open a result that holds it; {', '.join(names)} are computed "
+        "as quality_metrics, where they are the same."
+    ]
 
 
 def _without_unmet_metrics(extensions: Extensions, given: dict[str, Any]) -> tuple[Extensions, list[str]]:

@@ -99,7 +99,7 @@ def valid_unit_periods(
     valid = periods[(fps < fp_threshold) & (fns < fn_threshold)]
     if user_defined_periods is not None:
         valid = np.concatenate([valid, user_defined_periods.astype(PERIOD_DTYPE)])
-    merged = _merge_touching(valid)
+    merged = merge_touching(valid)
     lengths = merged["end_sample_index"] - merged["start_sample_index"]
     is_long = lengths >= int(minimum_valid_period_duration * spikes.sampling_frequency_hz)
     return ValidUnitPeriods(merged[is_long], periods, fps, fns)
@@ -173,7 +173,7 @@ def _made_positive(amplitudes, part_edges):
     return amplitudes
 
 
-def _merge_touching(periods):
+def merge_touching(periods):
     """Periods of one unit and segment that touch or overlap become one; sorted by segment, unit, start."""
     keys = periods["start_sample_index"], periods["unit_index"], periods["segment_index"]
     merged = []
