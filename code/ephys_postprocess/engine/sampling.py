@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from spikeinterface.core import ChannelSparsity, estimate_sparsity
+from spikeinterface.core import ChannelSparsity
 from spikeinterface.core.core_tools import ms_to_samples
 
+from ephys_postprocess.engine.unit_channels import choose_unit_channels
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
 from ephys_postprocess.stages.templates.average_templates import average_dense_templates, average_packed_templates
 from ephys_postprocess.stages.templates.templates import find_main_channels
 from ephys_postprocess.stages.traces.microvolts import Scaling
-from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices
 from ephys_postprocess.stages.traces.waveforms import WaveformSelection
 from ephys_postprocess.traces import TraceSource
 
@@ -65,7 +65,9 @@ def sample_templates(
     SpikeInterface 0.105.3 `create_sorting_analyzer`, then `random_spikes` and `templates` with their own windows.
     """
     main_channels = find_main_channels_of(traces, spikes, parameters.seed, chunk_samples, num_threads)
-    sparsity = _estimate_sparsity(recording, sorting, traces, main_channels, parameters.sparsity)
+    asked = None if parameters.sparsity is None else parameters.sparsity.arguments()
+    work = chunk_samples, num_threads
+    sparsity = choose_unit_channels(recording, sorting, traces, spikes, main_channels, asked, *work)
     nbefore = ms_to_samples(DEDUPLICATION_MS_BEFORE, spikes.sampling_frequency_hz)
     nafter = ms_to_samples(DEDUPLICATION_MS_AFTER, spikes.sampling_frequency_hz)
     random_spikes = parameters.extensions.random_spikes
@@ -82,18 +84,3 @@ def random_spike_arguments(params: dict) -> dict:
     """SpikeInterface's names of the `random_spikes` parameters as `select_random_spikes` has them, with units."""
     renamed = {"margin_size": "margin_samples", "maximum_rate": "maximum_rate_hz"}
     return {renamed.get(name, name): value for name, value in params.items()}
-
-
-def _estimate_sparsity(recording, sorting, traces, main_channels, parameters) -> ChannelSparsity:
-    if parameters is None or sorting.get_num_units() == 0:
-        mask = np.ones((sorting.get_num_units(), recording.get_num_channels()), dtype=bool)
-        return ChannelSparsity(mask, sorting.unit_ids, recording.channel_ids)
-    options = parameters.arguments()
-    asked = {"peak_sign": PEAK_SIGN, "amplitude_mode": PEAK_MODE}
-    asked |= {name: value for name, value in options.items() if value is not None}
-    if asked["method"] == "snr":
-        slices = draw_random_slices(traces.segment_lengths, seed=0)
-        asked["noise_levels"] = compute_noise_levels(traces, slices)
-    return estimate_sparsity(
-        sorting, recording, main_channel_indices=main_channels, **asked, n_jobs=1, progress_bar=False
-    )
