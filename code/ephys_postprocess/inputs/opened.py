@@ -8,10 +8,11 @@ from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput
 from ephys_postprocess.inputs.fingerprints import InputFingerprint, fingerprint_files, fingerprint_inputs
 from ephys_postprocess.inputs.loading import Loaded, load_recording_and_sorting
+from ephys_postprocess.inputs.trace_roots import guard_roots
 from ephys_postprocess.inputs.trace_sources import can_return_in_uV, spike_trains, trace_source
 from ephys_postprocess.inputs.trace_survey import survey_traces
 from ephys_postprocess.machine.execution import Execution
-from ephys_postprocess.machine.space import chunk_that_fits
+from ephys_postprocess.machine.space import chunk_that_fits, num_chunks_that_fit
 from ephys_postprocess.machine.stage_log import StageLog
 from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.records import SpikeTrains
@@ -75,6 +76,7 @@ def open_traces(
     """Decide how traces are read, and take the fingerprint of what the result will be made from."""
     recording = loaded.recording_to_read
     return_in_uV = parameters.return_in_uV and can_return_in_uV(recording)
+    guard_roots(recording, execution.num_jobs)
     traces = trace_source(recording, return_in_uV=return_in_uV)
     spikes = spike_trains(loaded.sorting, traces.segment_lengths)
     survey = survey_traces(traces)
@@ -109,7 +111,13 @@ def open_traces(
 
 
 def _chunk_samples(traces: TraceSource, execution: Execution) -> int:
+    """How much is read at a time; where that is part of the result, memory decides how many stretches there are."""
     rate_hz, itemsize = traces.sampling_frequency_hz, traces.dtype.itemsize
+    if traces.fixed_chunk_samples is not None:
+        traces.most_at_once = num_chunks_that_fit(traces.fixed_chunk_samples, traces.num_channels, itemsize)
+        if traces.most_at_once < execution.num_jobs:
+            logger.warning("  Too little memory: %d stretch(es) of traces are read at a time.", traces.most_at_once)
+        return traces.fixed_chunk_samples
     asked = execution.chunk_samples(rate_hz, traces.num_channels, itemsize)
     fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_jobs)
     if fitting < asked:

@@ -3,10 +3,15 @@
 import numpy as np
 import spikeinterface.core as si
 
+from ephys_postprocess.inputs.trace_roots import is_chain
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.traces import KERNEL_DTYPES, RawFile, RawTraces, RecordingTraces, TraceSource
 
 PLAIN_BINARY = (si.BinaryRecordingExtractor, si.BinaryFolderRecording)
+# What a chain of preprocessors returns near the ends of a stretch depends on where these are, so they are a part of the
+# result: as long as SpikeInterface's own chunks, or so many bytes.
+CHAIN_CHUNK_S = 1.0
+MAX_CHAIN_CHUNK_BYTES = 2**28
 
 
 def can_return_in_uV(recording: si.BaseRecording) -> bool:
@@ -25,7 +30,7 @@ def trace_source(recording: si.BaseRecording, *, return_in_uV: bool) -> TraceSou
     """
     gains, offsets = _scaling(recording, return_in_uV=return_in_uV)
     if not is_raw(recording):
-        return RecordingTraces(recording, gains, offsets)
+        return RecordingTraces(recording, gains, offsets, _chain_chunk_samples(recording))
     description = recording.get_binary_description()
     files = [
         RawFile(
@@ -46,6 +51,13 @@ def is_raw(recording: si.BaseRecording) -> bool:
         return False
     description = recording.get_binary_description()
     return description["time_axis"] == 0 and np.dtype(description["dtype"]) in KERNEL_DTYPES
+
+
+def _chain_chunk_samples(recording: si.BaseRecording) -> int | None:
+    if not is_chain(recording):
+        return None
+    most_samples = MAX_CHAIN_CHUNK_BYTES // (recording.get_num_channels() * np.dtype(recording.get_dtype()).itemsize)
+    return max(1, min(int(CHAIN_CHUNK_S * recording.sampling_frequency), most_samples))
 
 
 def spike_trains(sorting: si.BaseSorting, segments: si.BaseRecording | tuple[int, ...]) -> SpikeTrains:

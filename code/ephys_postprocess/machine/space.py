@@ -117,6 +117,12 @@ def chunk_that_fits(
     return min(chunk_samples, max(least, fitting))
 
 
+def num_chunks_that_fit(chunk_samples: int, num_channels: int, itemsize: int) -> int:
+    """How many chunks of so many samples fit into the memory that is free; at least 1."""
+    chunk_bytes = chunk_samples * num_channels * (itemsize + BYTES_BESIDE_A_SAMPLE)
+    return max(1, int(SHARE_FOR_CHUNKS * available_memory_bytes() // chunk_bytes))
+
+
 def available_memory_bytes(root: Path = Path("/")) -> int:
     """Memory that this process may still take: of the machine, its cgroup, and its own limit of address space."""
     limits = [_free_on_machine(root), *_free_in_cgroups(root)]

@@ -94,6 +94,7 @@ def _run_record(computed: ComputedRecording, missing: list[MissingValues]) -> Ru
             "num_spikes": len(analyzer.sorting.to_spike_vector()),
             "num_channels": inputs.traces.num_channels,
             "num_segments": len(inputs.traces.segment_lengths),
+            **_chain_cuts(inputs.traces.fixed_chunk_samples),
         },
         duplicates=computed.duplicates,
         excess_spikes={str(unit_id): int(count) for unit_id, count in loaded.excess_spikes.items()},
@@ -102,6 +103,11 @@ def _run_record(computed: ComputedRecording, missing: list[MissingValues]) -> Ru
         missing_values=[values.as_dict() for values in missing],
         notes=[*loaded.notes, *computed.notes],
     )
+
+
+def _chain_cuts(chunk_samples: int | None) -> dict[str, int]:
+    """Where a chain of preprocessors was cut, as far as the values depend on it: every so many samples."""
+    return {} if chunk_samples is None else {"chain_chunk_samples": chunk_samples}
 
 
 def _write_units_tables(files: ResultFiles, columns: dict[str, list]) -> None:

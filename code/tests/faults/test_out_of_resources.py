@@ -11,6 +11,8 @@ import pytest
 from faults.conftest import CODE, NAME, OTHER_NAME
 from faults.scars import arrays_of, hidden, partial_results, visible
 
+from ephys_postprocess.cli import main as cli
+from ephys_postprocess.commands import recording
 from ephys_postprocess.engine.space_needed import estimate_need
 from ephys_postprocess.machine.space import Need, available_memory_bytes, check_free_space, chunk_that_fits
 
@@ -233,3 +235,23 @@ def test_the_estimate_counts_what_is_computed(tmp_path):
     assert little.results_bytes < much.results_bytes
     assert much.scratch_bytes == 600 * 90 * 8 * 2
     check_free_space(Need(1, 1), tmp_path, tmp_path)
+
+
+def test_a_raw_file_cut_short_while_it_is_read_costs_no_other_recording(tiny_data, tmp_path, monkeypatch, caplog):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    (raw,) = (data / f"preprocessed_{NAME}").glob("*.raw")
+    find_duplicates = recording.remove_duplicates
+
+    def cut_meanwhile(*arguments):
+        os.truncate(raw, raw.stat().st_size // 2)
+        monkeypatch.setattr(recording, "remove_duplicates", find_duplicates)
+        return find_duplicates(*arguments)
+
+    monkeypatch.setattr(recording, "remove_duplicates", cut_meanwhile)
+    names = [argument for name in (NAME, OTHER_NAME) for argument in ("--recording", name)]
+    results = tmp_path / "results"
+    assert cli.main(["--data", str(data), "--results", str(results), "--n-jobs", "2", "--no-report", *names]) == 1
+    assert f"{raw}: ends at byte {raw.stat().st_size}" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert (results / f"postprocessed_{OTHER_NAME}.zarr").is_dir()
+    assert not (results / f"postprocessed_{NAME}.zarr").exists()

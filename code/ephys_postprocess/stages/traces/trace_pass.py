@@ -1,7 +1,9 @@
 """Passes over the traces in time order: each stretch is read once, and the next ones are fetched meanwhile."""
 
+import contextlib
 import itertools
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -150,7 +152,7 @@ def for_each_stretch(
     `window` is what `TraceSource.read` returns, and lies in memory that the thread's next stretch is read into.
     """
     num_threads = min(num_threads, traces.most_at_once or num_threads)
-    buffers = queue.SimpleQueue()
+    buffers, order = queue.SimpleQueue(), _ReadingOrder(num_threads)
     for _ in range(num_threads):
         buffers.put(TraceBuffer())
 
@@ -158,12 +160,39 @@ def for_each_stretch(
         buffer = buffers.get()
         _expect(traces, stretches[index + num_threads : index + num_threads + 1])
         try:
-            work(stretches[index], _read(traces, stretches[index], buffer))
+            with order.turn_of(index):
+                window = _read(traces, stretches[index], buffer)
+            work(stretches[index], window)
         finally:
             buffers.put(buffer)
 
     _expect(traces, stretches[:num_threads])
     map_in_threads(run, range(len(stretches)), num_threads)
+
+
+class _ReadingOrder:
+    """Lets no thread read far ahead of one that was held up, so that what both need is still at hand."""
+
+    def __init__(self, most_ahead: int):
+        self._most_ahead = most_ahead
+        self._first_unread = 0
+        self._read_since: set[int] = set()
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def turn_of(self, index: int):
+        """Threads take the stretches in order, so whoever waits here waits for one that is being read."""
+        with self._changed:
+            self._changed.wait_for(lambda: index < self._first_unread + self._most_ahead)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._read_since.add(index)
+                while self._first_unread in self._read_since:
+                    self._read_since.remove(self._first_unread)
+                    self._first_unread += 1
+                self._changed.notify_all()
 
 
 def read_side_by_side(
