@@ -179,6 +179,9 @@ def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict], *, watch_tr
     )
     if watcher is not None:
         work.trace_deviations = watcher.deviations()
+    if "spike_locations" in consumers:
+        is_nowhere = np.isnan(consumers["spike_locations"].locations["x"])
+        work.note_spikes("spike_locations: none, for the traces around the spike are flat", is_nowhere)
     for name, consumer in consumers.items():
         attributes = CONSUMERS[name][1]
         work.finish(extensions[name], {key: getattr(consumer, attribute) for key, attribute in attributes.items()})

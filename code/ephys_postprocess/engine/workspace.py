@@ -170,6 +170,13 @@ class Workspace:
                 f"{text}: units {', '.join(str(self.analyzer.unit_ids[index]) for index in unit_indices)}."
             )
 
+    def note_spikes(self, text: str, is_affected: np.ndarray) -> None:
+        """Say once what befell how many spikes, and of which units."""
+        units = np.unique(self.spikes.unit_indices[is_affected])
+        if units.size:
+            number = np.count_nonzero(is_affected)
+            self.note_units(f"{text}: {number:,} of {is_affected.size:,} spikes", units)
+
     def close(self) -> None:
         """Give back the scratch file of waveforms and the spikes; whoever asks for these again reads them again."""
         vars(self).pop("spikes", None)

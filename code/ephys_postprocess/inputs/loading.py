@@ -101,7 +101,7 @@ def load_recording_and_sorting(
         read, stored = _correct_once(read, stored, recording_input, journal)
     elif is_motion_corrected(read):
         journal.note("Preprocessing applied motion correction: the traces are motion-corrected.")
-    _note_scaling(read, journal)
+    _note_traces(read, journal)
     sorting = open_sorting(recording_input, journal, consent=consent)
     sorting, excess_spikes = fit_sorting(sorting, read, journal, f"spikesorted_{recording_input.recording_name}")
     for note in journal.notes:
@@ -122,7 +122,12 @@ def load_recording_and_sorting(
     )
 
 
-def _note_scaling(recording: si.BaseRecording, journal: Journal) -> None:
+def _note_traces(recording: si.BaseRecording, journal: Journal) -> None:
+    if recording.get_annotation("is_filtered") is False:
+        journal.note(
+            "The traces are not filtered (the recording says is_filtered: false): amplitudes, noise levels and all "
+            "that is made of them hold slow signals, too."
+        )
     if recording.has_scaleable_traces():
         return
     if can_return_in_uV(recording):

@@ -83,7 +83,9 @@ def open_traces(
     broken = survey.broken(recording.channel_ids)
     if broken:
         raise InputError(f"preprocessed_{loaded.recording_name}: the traces hold {broken}. Run preprocessing again.")
-    for alarm in survey.alarms(recording.channel_ids):
+    alarms = survey.alarms(recording.channel_ids)
+    implausible = survey.implausible_microvolts() if return_in_uV else None
+    for alarm in (*alarms, *filter(None, [implausible])):
         logger.warning("  %s", alarm)
     metadata = [path.relative_to(item.data_folder).as_posix() for path in found.metadata_files]
     names = (*loaded.input_files, *metadata)

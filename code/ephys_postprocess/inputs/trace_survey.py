@@ -12,6 +12,8 @@ NUM_STRETCHES = 24
 STRETCH_SAMPLES = 256
 # A channel that stands at the end of its range for half the time does not follow a signal.
 RAILED_SHARE = 0.5
+# Thermal noise of an electrode alone spans more.
+LEAST_SPREAD_UV = 0.5
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class TraceSurvey:
     is_finite: np.ndarray
     is_constant: np.ndarray
     is_railed: np.ndarray
+    spread: float  # median over the channels that change of how far apart the extremes are, in the traces' unit
 
     def alarms(self, channel_ids) -> list[str]:
         """One line each kind of trouble that a run can live with."""
@@ -33,6 +36,16 @@ class TraceSurvey:
         if self.is_railed.any():
             alarms.append(f"Traces at the end of their range: channels {_named(channel_ids, self.is_railed)}.")
         return alarms
+
+    def implausible_microvolts(self) -> str | None:
+        """What to say of traces in µV that no electrode gives, or None."""
+        if not 0 < self.spread < LEAST_SPREAD_UV:
+            return None
+        return (
+            f"The traces, taken for µV, span {self.spread:.2g} µV: implausibly little. Are they in volts? Then set the "
+            "recording's gain_to_uV (1e6 for V, 1e3 for mV) and save it again: amplitudes, and the fits of locations "
+            "and decays, go by µV."
+        )
 
     def broken(self, channel_ids) -> str | None:
         """What no run can live with, in words, or None."""
@@ -64,7 +77,10 @@ def survey_traces(traces: TraceSource) -> TraceSurvey:
             num_samples += stop - start
     is_constant = is_finite & (smallest == largest)
     is_railed = ~is_constant & (num_at_end > RAILED_SHARE * num_samples)
-    return TraceSurvey(digest.hexdigest(), is_finite, is_constant, is_railed)
+    changes = is_finite & ~is_constant & (num_samples > 0)
+    spreads = ((largest - smallest) * np.abs(traces.exact_gains))[changes]
+    spread = float(np.median(spreads)) if spreads.size else 0.0
+    return TraceSurvey(digest.hexdigest(), is_finite, is_constant, is_railed, spread)
 
 
 def stretches(length: int) -> list[tuple[int, int]]:

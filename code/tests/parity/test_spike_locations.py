@@ -217,3 +217,18 @@ def test_units_in_another_order_are_the_same_units(case):
     expected = locate_units(templates, Sparsity(mask), case.main_channels, *fixed)
     found = locate_units(templates[order], Sparsity(mask[order]), case.main_channels[order], *fixed)
     np.testing.assert_array_equal(found, expected[order])
+
+
+@pytest.mark.parametrize("method", ["grid_convolution", "center_of_mass", "monopolar_triangulation"])
+def test_blanked_spikes_have_no_location(case, method):
+    blanked = Case.__new__(Case)
+    vars(blanked).update(vars(case))
+    segments = [segment.copy() for segment in case.traces.segments]
+    segments[0][30_000:60_000] = 0
+    blanked.traces = ArrayTraces(segments)
+    inside = (case.spikes.segment_indices == 0) & (np.abs(case.spikes.samples - 45_000) < 14_900)
+    beyond = (case.spikes.segment_indices == 1) | (np.abs(case.spikes.samples - 45_000) > 15_100)
+    found = blanked.ours(method)
+    assert inside.any()
+    assert np.isnan(found["x"][inside]).all()
+    assert np.isfinite(found["x"][beyond]).all()

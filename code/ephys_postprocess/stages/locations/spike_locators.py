@@ -77,6 +77,7 @@ class GridLocator:
         octets = (self._octets.starts, self._octets.places)
         kernels.project_windows(with_room_for_octets(traces), first_rows, groups, *octets, self._prototype, products)
         is_defined = np.isfinite(products).all(axis=1)  # not with the prototype of spikes without any height
+        is_defined &= (products != 0).any(axis=1)  # blanked: nothing to locate
         products[~is_defined] = 0.0
         order = np.argsort(groups, kind="stable")  # so that a group's weights stay in the processor's cache
         found = np.empty((order.size, 3))
