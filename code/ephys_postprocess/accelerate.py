@@ -13,12 +13,10 @@ import os
 import tempfile
 from pathlib import Path
 
+from ephys_postprocess.parameters.extensions import EXTENSIONS
+
 # "Accelerated": computed by our own kernels. Any other extension of SpikeInterface is computed by SpikeInterface.
-ACCELERATED_EXTENSIONS = (
-    *("random_spikes", "noise_levels", "waveforms", "templates", "spike_amplitudes", "amplitude_scalings"),
-    *("unit_locations", "spike_locations", "template_similarity", "principal_components", "correlograms"),
-    *("auto_correlograms", "isi_histograms", "template_metrics", "valid_unit_periods", "quality_metrics"),
-)
+ACCELERATED_EXTENSIONS = tuple(name for name, record in EXTENSIONS.items() if record.computed_by)
 
 
 def compute(

@@ -10,7 +10,7 @@ _PACKAGE = __name__.rpartition(".")[0]
 MOVED = {
     "compile_cache": "machine.compile_cache",
     "execution": "machine.execution",
-    "metric_dictionary": "results.columns",
+    "metric_dictionary": "parameters.dictionary",
     "phy_exports": "commands.export_phy",
     "pipeline": "commands.pipeline",
     "reporting": "commands.report",

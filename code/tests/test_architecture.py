@@ -28,10 +28,10 @@ MAY_KNOW = {
     "inputs": {*_LANDING, "traces", "machine", "parameters"},
     "results": {*_LANDING, "traces", "machine", "parameters", "inputs"},
     "engine": {*_LANDING, "traces", "machine", "parameters", "inputs", "results", "stages"},
-    "report": {*_LANDING, "machine", "inputs", "results"},
+    "report": {*_LANDING, "parameters", "machine", "inputs", "results"},
     "phy": {*_LANDING, "traces", "machine", "results", "stages"},
     "commands": {*_LANDING, "parameters", "machine", "inputs", "engine", "results", "report", "phy", "stages"},
-    "accelerate": {"errors", "machine", "engine"},
+    "accelerate": {"errors", "parameters", "machine", "engine"},
     "earlier_names": set(),
     "cli": {"errors", "parameters", "machine", "commands"},
 }

@@ -15,6 +15,8 @@ from ephys_postprocess.errors import CapsuleError
 from ephys_postprocess.inputs.data_folder import UpstreamSkipped, find_recordings
 from ephys_postprocess.inputs.loading import load_recording_and_sorting
 from ephys_postprocess.inputs.trace_sources import spike_trains, trace_source
+from ephys_postprocess.parameters.extensions import EXTENSIONS
+from ephys_postprocess.parameters.metrics import QUALITY_METRICS
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.stored_extensions import StoredExtensions
 from ephys_postprocess.stages.locations.spike_locations import grid_prototype
@@ -26,18 +28,6 @@ logger = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 # Two places of a grid may fit a spike equally well; the last bit of a sum then decides which one is taken.
 SHARE_OF_TIES = 1e-3
-# What a unit's numbers depend on nothing but the unit, its own spikes and channels; in the order they need each other.
-AUDITED = (
-    *("noise_levels", "waveforms", "templates", "spike_amplitudes", "spike_locations", "unit_locations"),
-    *("template_similarity", "correlograms", "isi_histograms", "template_metrics", "quality_metrics"),
-)
-# Taken from the result as they are: chosen at random, or computed from other units as well.
-GIVEN = {"random_spikes": "random_spikes_indices", "amplitude_scalings": "amplitude_scalings"}
-# Need the other units, or (sd_ratio) draw without a seed in stock SpikeInterface.
-METRICS_OF_ALL_UNITS = (
-    *("synchrony", "isolation_distance", "l_ratio", "d_prime", "mahalanobis", "nearest_neighbor", "nn_isolation"),
-    *("nn_noise_overlap", "nn_advanced", "silhouette", "silhouette_full", "sd_ratio"),
-)
 
 
 def audit(num_units: int, execution) -> int:
@@ -91,33 +81,35 @@ class _Audited:
         import spikeinterface.postprocessing  # noqa: F401 - registers the extensions
 
         logger.info("%s: units %s", self.name, ", ".join(map(str, self.stock.unit_ids)))
-        for name in GIVEN:
-            if self.extensions.has(name):
-                self._give(name)
+        for name, record in EXTENSIONS.items():
+            if record.audit == "given" and self.extensions.has(name):
+                self._give(name, record.rows)
         is_good, start = True, time.perf_counter()
-        for name in AUDITED:
-            if self.extensions.has(name) and self._recompute(name):
+        for name, record in EXTENSIONS.items():
+            if record.audit == "recomputed" and self.extensions.has(name) and self._recompute(name):
                 is_good &= all([self._told(label, *pair) for label, *pair in self._pairs(name)])
         logger.info("  stock SpikeInterface took %.1f s", time.perf_counter() - start)
         return is_good
 
-    def _give(self, name: str):
+    def _give(self, name: str, rows: str):
+        """To the stock analyzer as it is in the result: chosen at random, or computed from other units as well."""
         extension = get_extension_class(name)(self.stock)
         extension.params = self.extensions.params(name)
-        values = np.asarray(self.extensions.array(name, GIVEN[name])[:])
-        if name == "random_spikes":
-            self.is_chosen_sample = self.is_chosen_spike[values]
-            values = (np.cumsum(self.is_chosen_spike) - 1)[values[self.is_chosen_sample]]
-        else:
-            values = values[self.is_chosen_spike]
-        extension.data[GIVEN[name]] = values
+        for key in self.extensions.array_names(name):
+            values = np.asarray(self.extensions.array(name, key)[:])
+            if rows == "random spike":
+                self.is_chosen_sample = self.is_chosen_spike[values]
+                extension.data[key] = (np.cumsum(self.is_chosen_spike) - 1)[values[self.is_chosen_sample]]
+            else:
+                extension.data[key] = values[self.is_chosen_spike]
         extension.run_info = {"run_completed": True, "runtime_s": None}
         self.stock.extensions[name] = extension
 
     def _recompute(self, name: str) -> bool:
         params = dict(self.extensions.params(name))
         if name == "quality_metrics":
-            names = [metric for metric in params["metric_names"] if metric not in METRICS_OF_ALL_UNITS]
+            audited = {metric for metric, record in QUALITY_METRICS.items() if record.is_audited}
+            names = [metric for metric in params["metric_names"] if metric in audited]
             given = params.get("metric_params") or {}
             params |= {"metric_names": names, "metric_params": {key: given[key] for key in names if key in given}}
             params.pop("metrics_to_compute", None)
@@ -177,15 +169,13 @@ class _Audited:
 
     def _ours(self, name: str, key: str) -> np.ndarray:
         values = np.asarray(self.extensions.array(name, key)[:])
-        if name == "waveforms":
-            return values[self.is_chosen_sample]
-        if name in ("spike_amplitudes", "spike_locations"):
-            return values[self.is_chosen_spike]
-        if name == "noise_levels" or key == "bins":
+        rows = EXTENSIONS[name].rows
+        if rows == "channel" or key == "bins":
             return values
-        if name in ("template_similarity", "correlograms"):
+        if rows == "pair of units":
             return values[np.ix_(self.chosen, self.chosen)]
-        return values[self.chosen]
+        chosen = {"random spike": getattr(self, "is_chosen_sample", None), "spike": self.is_chosen_spike}
+        return values[chosen.get(rows, self.chosen)]
 
     def _told(self, label: str, ours: np.ndarray, theirs: np.ndarray) -> bool:
         if label.startswith("waveforms"):  # ours are as wide as the widest unit of all

@@ -61,12 +61,11 @@ def postprocess_recording(
         sampled = sample(inputs, parameters)
     with log.stage("deduplicate") as stage:
         kept = remove_duplicates(inputs, sampled, parameters.duplicate_threshold, stage)
-    extensions = dict(parameters.extensions.arguments())
-    need = space_needed(inputs, sampled, kept.is_kept, extensions)
+    need = space_needed(inputs, sampled, kept.is_kept, parameters.extensions)
     inputs.scratch_folder.mkdir(parents=True, exist_ok=True)
     check_free_space(need, files.folder, inputs.scratch_folder)
     with explained(execution, need):
-        work = compute(inputs, sampled, kept, files, extensions, log)
+        work = compute(inputs, sampled, kept, files, parameters.extensions.arguments(), log)
         with log.stage("write_results"):
             computed = ComputedRecording(
                 inputs, parameters, work.analyzer, kept.duplicates, work.not_computed, work.notes, log.as_table(), start

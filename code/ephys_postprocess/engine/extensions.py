@@ -1,16 +1,23 @@
-"""The table of extensions: which function computes each, from what the workspace holds."""
+"""How each extension is computed from what the workspace holds; the records in `parameters/` name these functions.
+
+Each takes the workspace and the begun extension and returns the extension's data, or None to leave it to
+SpikeInterface. Those with a value for every spike return the consumer of the pass over all spikes instead.
+"""
 
 import dataclasses
 
 import numpy as np
 
-from ephys_postprocess.engine.quality_metrics import metrics_table, quality_metrics
+from ephys_postprocess.engine.functions import function_of
+from ephys_postprocess.engine.own_metrics import metric_names_of
+from ephys_postprocess.engine.quality_metrics import all_params, metrics_table
 from ephys_postprocess.engine.sampling import random_spike_arguments
 from ephys_postprocess.engine.sinks import rows_per_block
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.machine.threads import map_in_threads
+from ephys_postprocess.parameters.metrics import TEMPLATE_METRICS
 from ephys_postprocess.records import Sparsity, Table
-from ephys_postprocess.stages.locations.spike_locations import grid_prototype, prepare_spike_locations
+from ephys_postprocess.stages.locations.spike_locations import SpikeLocations, grid_prototype, prepare_spike_locations
 from ephys_postprocess.stages.locations.unit_locations import locate_units
 from ephys_postprocess.stages.principal_components.models import principal_components
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
@@ -23,24 +30,22 @@ from ephys_postprocess.stages.templates.templates import compute_packed_template
 from ephys_postprocess.stages.traces.amplitude_scalings import AmplitudeScalings, scaling_sparsity_mask
 from ephys_postprocess.stages.traces.microvolts import Scaling
 from ephys_postprocess.stages.traces.spike_amplitudes import SpikeAmplitudes
-from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
-from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 from ephys_postprocess.stages.traces.waveforms import for_each_block
 
 DENSE_RADIUS_UM = 75.0  # SpikeInterface's: the channels that unit locations use where the analyzer is dense
 
 
-def _random_spikes(work: Workspace, extension) -> dict:
+def random_spikes(work: Workspace, extension) -> dict:
     rows = select_random_spikes(work.spikes, **random_spike_arguments(extension.params))
     return {"random_spikes_indices": rows}
 
 
-def _noise_levels(work: Workspace, extension) -> dict:
+def noise_levels(work: Workspace, extension) -> dict:
     params = extension.params
     return {"noise_levels": work.noise_levels(params.get("method", "mad"), params["random_slices_kwargs"])}
 
 
-def _waveforms(work: Workspace, extension) -> dict:
+def waveforms(work: Workspace, extension) -> dict:
     source = work.open_waveforms(extension.params["ms_before"], extension.params["ms_after"])
     selection = source.selection
     shape = (selection.num_waveforms, selection.num_samples, selection.width)
@@ -64,7 +69,7 @@ def _waveforms(work: Workspace, extension) -> dict:
     return {"waveforms": array}
 
 
-def _templates(work: Workspace, extension) -> dict:
+def templates(work: Workspace, extension) -> dict:
     has_waveforms = work.analyzer.has_extension("waveforms")
     params = extension.params
     source = (
@@ -95,7 +100,7 @@ def _write_dense(work: Workspace, extension, key: str, packed: np.ndarray, dtype
     return array
 
 
-def _spike_amplitudes(work: Workspace, _params: dict) -> SpikeAmplitudes:
+def spike_amplitudes(work: Workspace, _extension) -> SpikeAmplitudes:
     in_uV = work.analyzer.return_in_uV
     shifts = find_peak_shifts(work.average_templates, work.main_channel_indices, work.nbefore, work.analyzer.peak_sign)
     return SpikeAmplitudes(
@@ -108,8 +113,8 @@ def _spike_amplitudes(work: Workspace, _params: dict) -> SpikeAmplitudes:
     )
 
 
-def _amplitude_scalings(work: Workspace, params: dict) -> AmplitudeScalings:
-    options = dict(params)
+def amplitude_scalings(work: Workspace, extension) -> AmplitudeScalings:
+    options = dict(extension.params)
     given = options.pop("sparsity")
     mask = scaling_sparsity_mask(
         None if work.analyzer.sparsity is None else work.sparsity.mask,
@@ -123,8 +128,8 @@ def _amplitude_scalings(work: Workspace, params: dict) -> AmplitudeScalings:
     )
 
 
-def _spike_locations(work: Workspace, params: dict):
-    options = dict(params)
+def spike_locations(work: Workspace, extension) -> SpikeLocations:
+    options = dict(extension.params)
     seed, method_kwargs = options.pop("seed"), options["method_kwargs"]
     scaling, prototype = Scaling.of(work.traces), None
     if options["method"] == "grid_convolution" and method_kwargs.get("prototype") is None and work.spikes.num_spikes:
@@ -149,45 +154,7 @@ def _spike_locations(work: Workspace, params: dict):
     )
 
 
-# Extensions with a value for every spike: what makes the consumer of the fused pass, and where the values are in it.
-CONSUMERS = {
-    "spike_amplitudes": (_spike_amplitudes, {"amplitudes": "amplitudes"}),
-    "amplitude_scalings": (
-        _amplitude_scalings,
-        {"amplitude_scalings": "amplitude_scalings", "collision_mask": "collision_mask"},
-    ),
-    "spike_locations": (_spike_locations, {"spike_locations": "locations"}),
-}
-
-
-def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict], *, watch_traces: bool = False) -> None:
-    """The fused pass: every extension of CONSUMERS that is wanted, with one read of the traces.
-
-    With `watch_traces`, the traces' standard deviations are found on the way and put into the workspace.
-    """
-    watcher = TraceDeviations(work.traces) if watch_traces else None
-    extensions = {name: work.begin(name, params) for name, params in wanted.items()}
-    consumers = {name: CONSUMERS[name][0](work, extension.params) for name, extension in extensions.items()}
-    run_trace_pass(
-        work.traces,
-        work.spikes,
-        list(consumers.values()),
-        work.chunk_samples,
-        work.num_threads,
-        work.report_spikes,
-        watcher=watcher,
-    )
-    if watcher is not None:
-        work.trace_deviations = watcher.deviations()
-    if "spike_locations" in consumers:
-        is_nowhere = np.isnan(consumers["spike_locations"].locations["x"])
-        work.note_spikes("spike_locations: none, for the traces around the spike are flat", is_nowhere)
-    for name, consumer in consumers.items():
-        attributes = CONSUMERS[name][1]
-        work.finish(extensions[name], {key: getattr(consumer, attribute) for key, attribute in attributes.items()})
-
-
-def _unit_locations(work: Workspace, extension) -> dict:
+def unit_locations(work: Workspace, extension) -> dict:
     options = {name: value for name, value in extension.params.items() if value is not None}
     sparsity = work.sparsity
     if work.analyzer.sparsity is None:
@@ -205,7 +172,7 @@ def _unit_locations(work: Workspace, extension) -> dict:
     return {"unit_locations": locations}
 
 
-def _template_similarity(work: Workspace, extension) -> dict:
+def template_similarity_of(work: Workspace, extension) -> dict:
     similarity = template_similarity(
         work.average_templates,
         work.sparsity,
@@ -216,24 +183,24 @@ def _template_similarity(work: Workspace, extension) -> dict:
     return {"similarity": similarity}
 
 
-def _correlograms(work: Workspace, extension) -> dict:
+def correlograms_of(work: Workspace, extension) -> dict:
     params = extension.params
     ccgs, bins = correlograms(work.spikes, params["window_ms"], params["bin_ms"], work.num_threads)
     return {"ccgs": ccgs, "bins": bins}
 
 
-def _auto_correlograms(work: Workspace, extension) -> dict:
+def auto_correlograms_of(work: Workspace, extension) -> dict:
     params = extension.params
     acgs, bins = auto_correlograms(work.spikes, params["window_ms"], params["bin_ms"], work.num_threads)
     return {"acgs": acgs, "bins": bins}
 
 
-def _isi_histograms(work: Workspace, extension) -> dict:
+def isi_histograms_of(work: Workspace, extension) -> dict:
     histograms, bins = isi_histograms(work.spikes, extension.params["window_ms"], extension.params["bin_ms"])
     return {"isi_histograms": histograms, "bins": bins}
 
 
-def _principal_components(work: Workspace, extension) -> dict:
+def principal_components_of(work: Workspace, extension) -> dict:
     params = extension.params
     source = work.open_waveforms_again()
     gain_uV = source.common_gain
@@ -254,7 +221,7 @@ def _principal_components(work: Workspace, extension) -> dict:
     return {"pca_projection": projection, **result.models.as_arrays(work.analyzer.channel_ids)}
 
 
-def _valid_unit_periods(work: Workspace, extension) -> dict | None:
+def valid_unit_periods_of(work: Workspace, extension) -> dict | None:
     if extension.params["method"] != "false_positives_and_negatives":
         return None
     options = {name: value for name, value in extension.params.items() if name not in ("method", "minimum_n_spikes")}
@@ -262,8 +229,9 @@ def _valid_unit_periods(work: Workspace, extension) -> dict | None:
     return {field.name: getattr(periods, field.name) for field in dataclasses.fields(periods)}
 
 
-def _template_metrics(work: Workspace, extension) -> dict:
+def template_metrics_of(work: Workspace, extension) -> dict:
     params = extension.params
+    names = metric_names_of(params)
     operator = params["template_operator"]
     templates = work.average_templates if operator == "average" else np.asarray(work.data_of("templates")[operator])
     same = ("upsampling_factor", "depth_direction", "min_thresh_detect_peaks_troughs", "edge_exclusion_ms")
@@ -273,8 +241,16 @@ def _template_metrics(work: Workspace, extension) -> dict:
         work.sparsity.mask,
         work.channel_locations_um,
         work.sampling_frequency_hz,
-        tuple(params["metric_names"]),
-        params["metric_params"],
+        {
+            name: (function_of(TEMPLATE_METRICS[name]), all_params("template_metrics", name, params))
+            for name in names
+            if not TEMPLATE_METRICS[name].is_multi_channel
+        },
+        {
+            name: (function_of(TEMPLATE_METRICS[name]), all_params("template_metrics", name, params))
+            for name in names
+            if TEMPLATE_METRICS[name].is_multi_channel
+        },
         **{name: params[name] for name in (*same, "min_peak_trough_distance_ratio", "min_extremum_distance_samples")},
     )
     for column, reasons in result.reasons.items():
@@ -284,26 +260,3 @@ def _template_metrics(work: Workspace, extension) -> dict:
         "peaks_data": Table(work.analyzer.unit_ids, result.peaks_data),
         "main_channel_templates": result.main_channel_templates,
     }
-
-
-def _quality_metrics(work: Workspace, extension) -> dict:
-    return {"metrics": metrics_table(extension, quality_metrics(work, extension.params))}
-
-
-# SpikeInterface's name of an extension: the workspace and the begun extension -> its data; None leaves it to
-# SpikeInterface. What is neither here nor in CONSUMERS is SpikeInterface's too.
-COMPUTED_BY = {
-    "random_spikes": _random_spikes,
-    "noise_levels": _noise_levels,
-    "waveforms": _waveforms,
-    "templates": _templates,
-    "unit_locations": _unit_locations,
-    "template_similarity": _template_similarity,
-    "correlograms": _correlograms,
-    "auto_correlograms": _auto_correlograms,
-    "isi_histograms": _isi_histograms,
-    "principal_components": _principal_components,
-    "valid_unit_periods": _valid_unit_periods,
-    "template_metrics": _template_metrics,
-    "quality_metrics": _quality_metrics,
-}

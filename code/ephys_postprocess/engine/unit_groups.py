@@ -1,12 +1,12 @@
 """A workspace seen through some of its units, so that what a metric makes of every spike is small at any length."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
 
 from ephys_postprocess.engine.workspace import Workspace
-from ephys_postprocess.records import SpikeTrains, UnitPeriods
+from ephys_postprocess.records import Sparsity, SpikeTrains, UnitPeriods
 from ephys_postprocess.stages.quality.observed_time import within_periods
 from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
@@ -22,7 +22,7 @@ class SharedValues:
         self.spikes, self.rows = work.spikes, None  # rows among all spikes; None: all of them
         if periods is not None:
             self.spikes, self.rows = within_periods(work.spikes, periods)
-        self._values = {}
+        self._values: dict[str, np.ndarray] = {}
 
     def amplitudes(self, preferred: str) -> np.ndarray:
         """float (num_spikes,): see `Workspace.amplitudes`."""
@@ -43,14 +43,24 @@ class SharedValues:
             work.trace_deviations = watcher.deviations()
         return np.full(work.sparsity.mask.shape[1], np.nan) if work.traces is None else work.trace_deviations
 
-    def _once(self, name, read):
+    def _once(self, name: str, read: Callable[[], np.ndarray]) -> np.ndarray:
         if name not in self._values:
             self._values[name] = read()
         return self._values[name]
 
 
+class _ByName:
+    """A mapping whose values are read when they are asked for."""
+
+    def __init__(self, read: Callable[[str], np.ndarray]):
+        self._read = read
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._read(name)
+
+
 class UnitGroup:
-    """Consecutive units: what metrics ask of a workspace, with unit 0 being the group's first."""
+    """Consecutive units: what a metric may name as an argument, with unit 0 being the group's first."""
 
     def __init__(self, shared: SharedValues, first_unit: int, last_unit: int):
         self._shared = shared
@@ -63,26 +73,38 @@ class UnitGroup:
 
     @property
     def average_templates(self) -> np.ndarray:
-        """float (num_units of the group, num_samples, num_channels)"""
+        """float (num_units, num_samples, num_channels), dense."""
         return self._work.average_templates[self._units]
 
     @property
     def main_channel_indices(self) -> np.ndarray:
-        """int64 (num_units of the group,)"""
+        """int64 (num_units,)"""
         return self._work.main_channel_indices[self._units]
 
     @property
     def nbefore(self) -> int:
+        """Samples of a template before the spike."""
         return self._work.nbefore
 
     @property
     def peak_sign(self) -> str:
+        """The analyzer's: "neg", "pos" or "both"."""
         return self._work.analyzer.peak_sign
 
     @property
     def num_spikes_in_traces(self) -> np.ndarray:
-        """int64 (num_units of the group,): also those outside valid periods."""
+        """int64 (num_units,): also those outside valid periods."""
         return np.diff(self._work.spikes.unit_edges)[self._units]
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """The channels of each unit of the group."""
+        return Sparsity(self._work.sparsity.mask[self._units])
+
+    @property
+    def channel_locations_um(self) -> np.ndarray:
+        """float64 (num_channels, 2)"""
+        return self._work.channel_locations_um
 
     @property
     def noise_levels(self) -> np.ndarray:
@@ -94,13 +116,25 @@ class UnitGroup:
         """float64 (num_channels,): standard deviations of the whole traces."""
         return self._shared.trace_deviations
 
-    def amplitudes(self, preferred: str) -> np.ndarray:
-        """float (num_spikes of the group,)"""
-        return self._shared.amplitudes(preferred)[self._rows]
+    @property
+    def spike_amplitudes(self) -> np.ndarray:
+        """float (num_spikes of the group,); amplitude scalings where only these were computed."""
+        return self.amplitudes["spike_amplitudes"]
 
-    def positions_um(self, direction: str) -> np.ndarray:
-        """float32 (num_spikes of the group,)"""
-        return self._shared.positions_um(direction)[self._rows]
+    @property
+    def amplitude_scalings(self) -> np.ndarray:
+        """float (num_spikes of the group,); spike amplitudes where only these were computed."""
+        return self.amplitudes["amplitude_scalings"]
+
+    @property
+    def amplitudes(self) -> _ByName:
+        """Extension: float (num_spikes of the group,)"""
+        return _ByName(lambda extension: self._shared.amplitudes(extension)[self._rows])
+
+    @property
+    def spike_locations(self) -> _ByName:
+        """ "x", "y", "z": float32 (num_spikes of the group,), µm"""
+        return _ByName(lambda direction: self._shared.positions_um(direction)[self._rows])
 
 
 def groups_of_units(work: Workspace, periods: UnitPeriods | None = None) -> Iterator[UnitGroup]:

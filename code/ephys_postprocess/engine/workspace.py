@@ -13,6 +13,7 @@ from spikeinterface.core.core_tools import ms_to_samples
 from spikeinterface.core.sortinganalyzer import get_extension_class
 from spikeinterface.core.zarrextractors import ZarrSortingExtractor
 
+from ephys_postprocess.engine.own_metrics import set_params
 from ephys_postprocess.engine.sinks import Sink
 from ephys_postprocess.engine.stored_waveforms import StoredWaveforms
 from ephys_postprocess.inputs.trace_sources import spike_trains
@@ -204,7 +205,7 @@ class Workspace:
     def begin(self, name: str, params: dict):
         """A new AnalyzerExtension with checked parameters, not yet part of the analyzer."""
         extension = get_extension_class(name)(self.analyzer)
-        extension.params = extension._set_params(**params)
+        extension.params = set_params(extension, params)
         if name == "random_spikes":  # whose `_set_params` forgets what two of its methods need
             kept = {key: params[key] for key in ("percentage", "maximum_rate") if params.get(key) is not None}
             extension.params |= kept

@@ -12,8 +12,8 @@ from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.parameters.extensions import DEFAULT_EXTENSIONS, Extensions
 from ephys_postprocess.parameters.job_kwargs import JobKwargs
 from ephys_postprocess.parameters.methods import LocationOptions
+from ephys_postprocess.parameters.metrics import QualityMetricParams
 from ephys_postprocess.parameters.problems import section_type
-from ephys_postprocess.parameters.quality_metrics import QualityMetricParams
 
 RULE = (
     "An `extensions` object lists what is computed, each entry merged over that extension's defaults. Without one, "

@@ -4,20 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ephys_postprocess.parameters.quality_metrics import (
-    ALL_QUALITY_METRICS,
+from ephys_postprocess.parameters.computed import Extension
+from ephys_postprocess.parameters.metrics import (
     DEFAULT_QUALITY_METRICS,
     PC_METRICS,
+    QUALITY_METRICS,
+    SPIKETRAIN_METRICS,
+    TEMPLATE_METRICS,
     QualityMetricParams,
-)
-from ephys_postprocess.parameters.template_metrics import (
-    ALL_SPIKETRAIN_METRICS,
-    ALL_TEMPLATE_METRICS,
     SpiketrainMetricParams,
     TemplateMetricParams,
 )
 from ephys_postprocess.parameters.types import (
-    Computed,
     Flag,
     Fraction,
     NonNegativeInteger,
@@ -39,14 +37,17 @@ def _names(value: Any) -> Any:
     return tuple(dict.fromkeys(value)) if is_text else tuple(value)
 
 
-QualityMetricName = Literal[ALL_QUALITY_METRICS]
-TemplateMetricName = Literal[ALL_TEMPLATE_METRICS]
-SpiketrainMetricName = Literal[ALL_SPIKETRAIN_METRICS]
+QualityMetricName = Literal[tuple(QUALITY_METRICS)]
+TemplateMetricName = Literal[tuple(TEMPLATE_METRICS)]
+SpiketrainMetricName = Literal[tuple(SPIKETRAIN_METRICS)]
 Names = BeforeValidator(_names)
 
 
-class TemplateMetrics(Computed):
+class TemplateMetrics(Extension):
     needs = ("templates",)
+    computed_by = "engine.extensions:template_metrics_of"
+    audit = "recomputed"
+    has_picture = True
 
     metric_names: Annotated[Annotated[tuple[TemplateMetricName, ...], Names] | None, Nullable] = declare(
         None, "Metrics to compute; null = all (multi-channel ones as include_multi_channel_metrics says)."
@@ -69,7 +70,12 @@ class TemplateMetrics(Computed):
         return ("templates", "waveforms") if self.template_operator == "median" else self.needs
 
 
-class QualityMetrics(Computed):
+class QualityMetrics(Extension):
+    computed_by = "engine.quality_metrics:quality_metrics_of"
+    audit = "recomputed"
+    has_picture = True
+    leaves_large_scratch = True
+
     metric_names: Annotated[tuple[QualityMetricName, ...], Names] = declare(
         DEFAULT_QUALITY_METRICS, "Metrics to compute, in the order of their columns."
     )
@@ -88,7 +94,7 @@ class QualityMetrics(Computed):
         return {**arguments, "metric_names": names, "metric_params": params}
 
 
-class SpiketrainMetrics(Computed):
+class SpiketrainMetrics(Extension):
     metric_names: Annotated[Annotated[tuple[SpiketrainMetricName, ...], Names] | None, Nullable] = declare(
         None, "Metrics to compute; null = all."
     )

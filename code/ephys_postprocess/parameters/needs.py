@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ephys_postprocess.parameters.computed import Computed
 from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, Extensions
 from ephys_postprocess.parameters.metric_extensions import QualityMetrics
+from ephys_postprocess.parameters.metrics import PC_METRICS, SPIKETRAIN_METRICS
 from ephys_postprocess.parameters.problems import Problem, unknown_name
-from ephys_postprocess.parameters.quality_metrics import PC_METRICS
-from ephys_postprocess.parameters.template_metrics import ALL_SPIKETRAIN_METRICS
-from ephys_postprocess.parameters.types import Computed
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _with_openable_metrics(extensions: Extensions) -> tuple[Extensions, list[str
     """Spike-train metrics as the quality metrics of the same names: SpikeInterface 0.105 opens no result with them."""
     if extensions.spiketrain_metrics is None:
         return extensions, []
-    names = extensions.spiketrain_metrics.metric_names or ALL_SPIKETRAIN_METRICS
+    names = extensions.spiketrain_metrics.metric_names or tuple(SPIKETRAIN_METRICS)
     metrics = extensions.quality_metrics or QualityMetrics(metric_names=())
     both = tuple(dict.fromkeys([*metrics.metric_names, *names]))
     update = {"spiketrain_metrics": None, "quality_metrics": metrics.model_copy(update={"metric_names": both})}

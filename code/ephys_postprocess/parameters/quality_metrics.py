@@ -1,13 +1,16 @@
-"""Quality metrics and template metrics: parameters, bounds, defaults, result columns and needed extensions."""
+"""Quality metrics of spike trains, amplitudes and positions: the record of each, in the order of their columns.
 
-from typing import Annotated, ClassVar, Literal
+Those of principal components stand in `pc_metrics.py`.
+"""
 
+from typing import Annotated, Literal
+
+from ephys_postprocess.parameters.columns import AMPLITUDE_UNIT, Column, Threshold
+from ephys_postprocess.parameters.computed import QualityMetric
 from ephys_postprocess.parameters.types import (
     AsTuple,
-    Computed,
     Flag,
     Fraction,
-    NamedSections,
     NonNegativeInteger,
     NonNegativeNumber,
     Nullable,
@@ -15,29 +18,45 @@ from ephys_postprocess.parameters.types import (
     Percentage,
     PositiveInteger,
     PositiveNumber,
-    Seed,
     declare,
 )
 
 Percentiles = Annotated[tuple[Percentage, Percentage], AsTuple]
+_PIPELINE = "qc_thresholds of the AIND ephys pipeline 1.3.1"
+_IBL = "International Brain Laboratory 2022"
 
 
-class Metric(Computed):
-    """One metric: its parameters, the columns it fills and the extensions it needs."""
-
-    columns: ClassVar[tuple[str, ...]] = ()
-
-
-class NumSpikes(Metric):
-    columns = ("num_spikes",)
+class NumSpikes(QualityMetric):
+    name = "num_spikes"
+    computed_by = "stages.quality.spike_train_metrics:num_spikes"
+    columns = (Column("num_spikes", "", "Number of spikes in all segments.", dtype=int),)
 
 
-class FiringRate(Metric):
-    columns = ("firing_rate",)
+class FiringRate(QualityMetric):
+    name = "firing_rate"
+    computed_by = "stages.quality.spike_train_metrics:firing_rate"
+    columns = (
+        Column(
+            "firing_rate",
+            "spikes/s",
+            "Spikes divided by the recording's duration.",
+            threshold=Threshold(0.1, True, "a common convention"),
+        ),
+    )
 
 
-class PresenceRatio(Metric):
-    columns = ("presence_ratio",)
+class PresenceRatio(QualityMetric):
+    name = "presence_ratio"
+    computed_by = "stages.quality.spike_train_metrics:presence_ratio"
+    columns = (
+        Column(
+            "presence_ratio",
+            "",
+            "Share of {bin_duration_s:g} s bins in which the unit's rate exceeds {mean_fr_ratio_thresh:g} times its "
+            "mean; low: the unit came or went.",
+            threshold=Threshold(0.8, True, _PIPELINE, is_default_qc=True),
+        ),
+    )
 
     bin_duration_s: PositiveNumber = declare(60.0, "Length of one bin, in s.")
     mean_fr_ratio_thresh: NonNegativeNumber = declare(
@@ -45,31 +64,79 @@ class PresenceRatio(Metric):
     )
 
 
-class Snr(Metric):
-    columns = ("snr",)
+class Snr(QualityMetric):
+    name = "snr"
+    computed_by = "stages.quality.amplitude_metrics:snr"
     needs = ("noise_levels", "templates")
+    columns = (
+        Column(
+            "snr",
+            "",
+            "Amplitude of the template on the main channel ({method}) over the noise of that channel.",
+            threshold=Threshold(5.0, True, "Bombcell's default for single units"),
+        ),
+    )
 
     method: Literal["extremum", "at_index", "peak_to_peak"] = declare(
         "extremum", "How the amplitude of a template is taken."
     )
 
 
-class IsiViolation(Metric):
-    columns = ("isi_violations_ratio", "isi_violations_count")
+class IsiViolation(QualityMetric):
+    name = "isi_violation"
+    computed_by = "stages.quality.refractory_metrics:isi_violation"
+    columns = (
+        Column(
+            "isi_violations_ratio",
+            "",
+            "Estimated rate of contaminating spikes relative to the unit's own, from intervals below "
+            "{isi_threshold_ms:g} ms; can exceed 1.",
+            "Hill et al. 2011",
+            threshold=Threshold(0.5, False, "Siegle et al. 2021; earlier AIND pipelines"),
+        ),
+        Column("isi_violations_count", "", "Number of inter-spike intervals below {isi_threshold_ms:g} ms.", dtype=int),
+    )
 
     isi_threshold_ms: PositiveNumber = declare(1.5, "Intervals shorter than this are violations, in ms.")
     min_isi_ms: NonNegativeNumber = declare(0.0, "Shortest interval the sorter can produce, in ms.")
 
 
-class RpViolation(Metric):
-    columns = ("rp_contamination", "rp_violations")
+class RpViolation(QualityMetric):
+    name = "rp_violation"
+    computed_by = "stages.quality.refractory_metrics:rp_violation"
+    columns = (
+        Column(
+            "rp_contamination",
+            "",
+            "Estimated share of spikes that belong to other neurons, from pairs within the refractory period "
+            "({refractory_period_ms:g} ms).",
+            "Llobet et al. 2022",
+            threshold=Threshold(0.5, False, _PIPELINE, is_default_qc=True),
+        ),
+        Column(
+            "rp_violations",
+            "",
+            "Number of spike pairs within the refractory period ({refractory_period_ms:g} ms).",
+            dtype=int,
+        ),
+    )
 
     refractory_period_ms: PositiveNumber = declare(1.0, "Refractory period, in ms.")
     censored_period_ms: NonNegativeNumber = declare(0.0, "Censored period, in ms.")
 
 
-class SlidingRpViolation(Metric):
-    columns = ("sliding_rp_violation",)
+class SlidingRpViolation(QualityMetric):
+    name = "sliding_rp_violation"
+    computed_by = "stages.quality.refractory_metrics:sliding_rp_violation"
+    columns = (
+        Column(
+            "sliding_rp_violation",
+            "",
+            "Smallest contamination that can be excluded with 90 % confidence, over refractory periods from "
+            "{exclude_ref_period_below_ms:g} to {max_ref_period_ms:g} ms.",
+            _IBL,
+        ),
+    )
 
     min_spikes: NonNegativeInteger = declare(0, "Units with fewer spikes get NaN.")
     bin_size_ms: PositiveNumber = declare(0.25, "Bin of the autocorrelogram, in ms.")
@@ -81,20 +148,50 @@ class SlidingRpViolation(Metric):
     )
 
 
-class Synchrony(Metric):
-    columns = ("sync_spike_2", "sync_spike_4", "sync_spike_8")
+class AmplitudeCutoff(QualityMetric):
+    name = "amplitude_cutoff"
+    computed_by = "stages.quality.amplitude_metrics:amplitude_cutoff"
+    needs = ("amplitude_scalings|spike_amplitudes",)
+    columns = (
+        Column(
+            "amplitude_cutoff",
+            "",
+            "Estimated share of spikes lost below the detection threshold, at most 0.5.",
+            "Hill et al. 2011",
+            threshold=Threshold(0.1, False, _PIPELINE, is_default_qc=True),
+        ),
+    )
+
+    num_histogram_bins: PositiveInteger = declare(100, "Bins of the amplitude histogram.")
+    histogram_smoothing_value: NonNegativeNumber = declare(3.0, "Gaussian smoothing of the histogram, in bins.")
+    amplitudes_bins_min_ratio: PositiveNumber = declare(5.0, "Fewest spikes a bin on average; else NaN.")
 
 
-class FiringRange(Metric):
-    columns = ("firing_range",)
+class AmplitudeMedian(QualityMetric):
+    name = "amplitude_median"
+    computed_by = "stages.quality.amplitude_metrics:amplitude_median"
+    needs = ("spike_amplitudes",)
+    columns = (Column("amplitude_median", AMPLITUDE_UNIT, "Median amplitude of the spikes, negative for troughs."),)
 
-    bin_size_s: PositiveNumber = declare(5.0, "Length of one bin, in s.")
-    percentiles: Percentiles = declare((5.0, 95.0), "Percentiles of the binned rates whose distance is taken.")
 
-
-class AmplitudeCv(Metric):
-    columns = ("amplitude_cv_median", "amplitude_cv_range")
+class AmplitudeCv(QualityMetric):
+    name = "amplitude_cv"
+    computed_by = "stages.quality.amplitude_metrics:amplitude_cv"
     needs = ("spike_amplitudes|amplitude_scalings",)
+    columns = (
+        Column(
+            "amplitude_cv_median",
+            "",
+            "Median over time bins (of {average_num_spikes_per_bin:g} spikes on average) of the amplitudes' "
+            "coefficient of variation.",
+        ),
+        Column(
+            "amplitude_cv_range",
+            "",
+            "Spread over the same bins ({percentiles[0]:g}th to {percentiles[1]:g}th percentile) of the amplitudes' "
+            "coefficient of variation.",
+        ),
+    )
 
     average_num_spikes_per_bin: PositiveInteger = declare(50, "Spikes an average bin holds.")
     percentiles: Percentiles = declare((5.0, 95.0), "Percentiles whose distance is the range.")
@@ -107,32 +204,75 @@ class AmplitudeCv(Metric):
         return (self.amplitude_extension,)
 
 
-class AmplitudeCutoff(Metric):
-    columns = ("amplitude_cutoff",)
-    needs = ("amplitude_scalings|spike_amplitudes",)
-
-    num_histogram_bins: PositiveInteger = declare(100, "Bins of the amplitude histogram.")
-    histogram_smoothing_value: NonNegativeNumber = declare(3.0, "Gaussian smoothing of the histogram, in bins.")
-    amplitudes_bins_min_ratio: PositiveNumber = declare(5.0, "Fewest spikes a bin on average; else NaN.")
-
-
-class NoiseCutoff(Metric):
-    columns = ("noise_cutoff", "noise_ratio")
+class NoiseCutoff(QualityMetric):
+    name = "noise_cutoff"
+    computed_by = "stages.quality.amplitude_metrics:noise_cutoff"
     needs = ("spike_amplitudes|amplitude_scalings",)
+    columns = (
+        Column(
+            "noise_cutoff",
+            "SD",
+            "How far the count of the smallest amplitudes lies above that of the largest: large where spikes are cut "
+            "off by the threshold.",
+            _IBL,
+        ),
+        Column("noise_ratio", "", "Count of the smallest amplitudes over the largest count of any amplitude."),
+    )
 
     high_quantile: Fraction = declare(0.25, "Upper share of the amplitudes used as reference.")
     low_quantile: Fraction = declare(0.1, "Lower share of the amplitudes that is tested.")
     n_bins: PositiveInteger = declare(100, "Bins of the amplitude histogram.")
 
 
-class AmplitudeMedian(Metric):
-    columns = ("amplitude_median",)
-    needs = ("spike_amplitudes",)
+class Synchrony(QualityMetric):
+    name = "synchrony"
+    computed_by = "stages.quality.spike_train_metrics:synchrony"
+    scope = "all units"
+    is_audited = False  # it is of all units
+    columns = (
+        Column("sync_spike_2", "", "Share of spikes that coincide, on the sample, with at least 1 of another unit."),
+        Column("sync_spike_4", "", "Share of spikes that coincide, on the sample, with at least 3 others."),
+        Column("sync_spike_8", "", "Share of spikes that coincide, on the sample, with at least 7 others."),
+    )
 
 
-class Drift(Metric):
-    columns = ("drift_ptp", "drift_std", "drift_mad")
+class FiringRange(QualityMetric):
+    name = "firing_range"
+    computed_by = "stages.quality.spike_train_metrics:firing_range"
+    columns = (
+        Column(
+            "firing_range",
+            "spikes/s",
+            "{percentiles[0]:g}th to {percentiles[1]:g}th percentile of the firing rate in {bin_size_s:g} s bins.",
+        ),
+    )
+
+    bin_size_s: PositiveNumber = declare(5.0, "Length of one bin, in s.")
+    percentiles: Percentiles = declare((5.0, 95.0), "Percentiles of the binned rates whose distance is taken.")
+
+
+class Drift(QualityMetric):
+    name = "drift"
+    computed_by = "stages.quality.drift_metrics:drift"
     needs = ("spike_locations",)
+    columns = (
+        Column(
+            "drift_ptp",
+            "µm",
+            "Largest minus smallest median position of the spikes along {direction} over {interval_s:g} s intervals.",
+        ),
+        Column(
+            "drift_std",
+            "µm",
+            "Standard deviation of the spikes' median position along {direction} over {interval_s:g} s intervals.",
+        ),
+        Column(
+            "drift_mad",
+            "µm",
+            "Median absolute deviation of the spikes' median position along {direction} over {interval_s:g} s "
+            "intervals.",
+        ),
+    )
 
     interval_s: PositiveNumber = declare(60.0, "Length of one interval, in s.")
     min_spikes_per_interval: PositiveInteger = declare(100, "Intervals with fewer spikes are left out.")
@@ -141,81 +281,21 @@ class Drift(Metric):
     min_num_bins: PositiveInteger = declare(2, "Fewest intervals; else NaN.")
 
 
-class SdRatio(Metric):
-    columns = ("sd_ratio",)
+class SdRatio(QualityMetric):
+    name = "sd_ratio"
+    computed_by = "stages.quality.sd_ratio:sd_ratio"
+    uses_trace_deviations = True
     needs = ("templates", "spike_amplitudes")
+    is_audited = False  # stock SpikeInterface draws without a seed
+    columns = (
+        Column(
+            "sd_ratio",
+            "",
+            "Standard deviation of the spikes' amplitudes over that of the noise; near 1 for one neuron.",
+            "Pouzat et al. 2004",
+        ),
+    )
 
     censored_period_ms: NonNegativeNumber = declare(4.0, "Spikes this close to the one before are left out, in ms.")
     correct_for_drift: Flag = declare(True, "Take slow changes of amplitude out first.")
     correct_for_template_itself: Flag = declare(True, "Take the template's own variance out of the noise.")
-
-
-class Mahalanobis(Metric):
-    columns = ("isolation_distance", "l_ratio")
-    needs = ("principal_components",)
-
-
-class DPrime(Metric):
-    columns = ("d_prime",)
-    needs = ("principal_components",)
-
-
-class NearestNeighbor(Metric):
-    columns = ("nn_hit_rate", "nn_miss_rate")
-    needs = ("principal_components",)
-
-    max_spikes: PositiveInteger = declare(10000, "Most spikes a comparison uses.")
-    n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.")
-
-
-class Silhouette(Metric):
-    columns = ("silhouette",)
-    needs = ("principal_components",)
-
-    method: Literal["simplified", "full"] = declare("simplified", "Distances to centroids, or between all spikes.")
-
-
-class NnAdvanced(Metric):
-    columns = ("nn_isolation", "nn_noise_overlap")
-    needs = ("principal_components", "waveforms", "templates")
-
-    max_spikes: PositiveInteger = declare(1000, "Most spikes a unit contributes.")
-    min_spikes: PositiveInteger = declare(10, "Units with fewer spikes get NaN.")
-    min_fr: NonNegativeNumber = declare(0.0, "Units firing slower get NaN, in Hz.")
-    n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.")
-    n_components: PositiveInteger = declare(10, "Principal components used.")
-    radius_um: PositiveNumber = declare(100.0, "Channels this close to the main channel are used, in µm.")
-    min_spatial_overlap: Fraction = declare(0.5, "Share of channels two units must have in common to be compared.")
-    seed: Seed = declare(0, "Seed of the choice of spikes.")
-
-
-class QualityMetricParams(NamedSections):
-    """The parameters of every quality metric, each checked against that metric's own signature."""
-
-    num_spikes: NumSpikes = NumSpikes()
-    firing_rate: FiringRate = FiringRate()
-    presence_ratio: PresenceRatio = PresenceRatio()
-    snr: Snr = Snr()
-    isi_violation: IsiViolation = IsiViolation()
-    rp_violation: RpViolation = RpViolation()
-    sliding_rp_violation: SlidingRpViolation = SlidingRpViolation()
-    amplitude_cutoff: AmplitudeCutoff = AmplitudeCutoff()
-    amplitude_median: AmplitudeMedian = AmplitudeMedian()
-    amplitude_cv: AmplitudeCv = AmplitudeCv()
-    noise_cutoff: NoiseCutoff = NoiseCutoff()
-    synchrony: Synchrony = Synchrony()
-    firing_range: FiringRange = FiringRange()
-    drift: Drift = Drift()
-    sd_ratio: SdRatio = SdRatio()
-    mahalanobis: Mahalanobis = Mahalanobis()
-    d_prime: DPrime = DPrime()
-    nearest_neighbor: NearestNeighbor = NearestNeighbor()
-    silhouette: Silhouette = Silhouette()
-    nn_advanced: NnAdvanced = NnAdvanced()
-
-
-PC_METRICS = ("mahalanobis", "d_prime", "nearest_neighbor", "silhouette", "nn_advanced")
-ALL_QUALITY_METRICS = tuple(QualityMetricParams.model_fields)
-# nn_advanced is left out, as in SpikeInterface: it costs more than all others together.
-DEFAULT_QUALITY_METRICS = tuple(name for name in ALL_QUALITY_METRICS if name != "nn_advanced")
-METRIC_COLUMNS = {name: field.annotation.columns for name, field in QualityMetricParams.model_fields.items()}

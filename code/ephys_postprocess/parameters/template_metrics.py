@@ -1,12 +1,12 @@
-"""Template metrics and spike-train metrics: parameters, bounds, defaults and result columns."""
+"""Template metrics: the record of each, in the order of their columns."""
 
 from typing import Annotated, Literal
 
-from ephys_postprocess.parameters.quality_metrics import FiringRate, Metric, NumSpikes
+from ephys_postprocess.parameters.columns import AMPLITUDE_UNIT, Column
+from ephys_postprocess.parameters.computed import TemplateMetric
 from ephys_postprocess.parameters.types import (
     Flag,
     Fraction,
-    NamedSections,
     NonNegativeNumber,
     Nullable,
     OptionalInteger,
@@ -18,61 +18,117 @@ from ephys_postprocess.parameters.types import (
 )
 
 
-class PeakToTroughDuration(Metric):
-    columns = ("peak_to_trough_duration",)
+class PeakToTroughDuration(TemplateMetric):
+    name = "peak_to_trough_duration"
+    computed_by = "stages.templates.template_metrics:peak_to_trough_duration"
+    columns = (Column("peak_to_trough_duration", "s", "Time from the trough to the peak after it."),)
 
 
-class HalfWidth(Metric):
-    columns = ("trough_half_width", "peak_half_width")
+class HalfWidth(TemplateMetric):
+    name = "half_width"
+    computed_by = "stages.templates.template_metrics:half_widths"
+    columns = (
+        Column("trough_half_width", "s", "Width of the trough at half its depth."),
+        Column("peak_half_width", "s", "Width of the peak at half its height."),
+    )
 
 
-class RepolarizationSlope(Metric):
-    columns = ("repolarization_slope",)
+class RepolarizationSlope(TemplateMetric):
+    name = "repolarization_slope"
+    computed_by = "stages.templates.template_metrics:repolarization_slope"
+    columns = (Column("repolarization_slope", f"{AMPLITUDE_UNIT}/s", "Slope from the trough back to the baseline."),)
 
 
-class RecoverySlope(Metric):
-    columns = ("recovery_slope",)
+class RecoverySlope(TemplateMetric):
+    name = "recovery_slope"
+    computed_by = "stages.templates.template_metrics:recovery_slope"
+    columns = (
+        Column(
+            "recovery_slope",
+            f"{AMPLITUDE_UNIT}/s",
+            "Slope in the {recovery_window_ms:g} ms after the peak that follows the trough.",
+        ),
+    )
 
     recovery_window_ms: PositiveNumber = declare(0.7, "Window after the peak in which the slope is fitted, in ms.")
 
 
-class NumberOfPeaks(Metric):
-    columns = ("num_positive_peaks", "num_negative_peaks")
-
-
-class MainToNextExtremumDuration(Metric):
-    columns = ("main_to_next_extremum_duration",)
-
-
-class WaveformRatios(Metric):
+class NumberOfPeaks(TemplateMetric):
+    name = "number_of_peaks"
+    computed_by = "stages.templates.template_metrics:number_of_peaks"
     columns = (
-        "peak_before_to_trough_ratio",
-        "peak_after_to_trough_ratio",
-        "peak_before_to_peak_after_ratio",
-        "main_peak_to_trough_ratio",
+        Column("num_positive_peaks", "", "Number of positive peaks of the template.", dtype=int),
+        Column("num_negative_peaks", "", "Number of troughs of the template.", dtype=int),
     )
 
 
-class WaveformWidths(Metric):
-    columns = ("trough_width", "peak_before_width", "peak_after_width")
+class MainToNextExtremumDuration(TemplateMetric):
+    name = "main_to_next_extremum_duration"
+    computed_by = "stages.templates.template_metrics:main_to_next_extremum_duration"
+    columns = (Column("main_to_next_extremum_duration", "s", "Time from the largest extremum to the next one."),)
 
 
-class WaveformBaselineFlatness(Metric):
-    columns = ("waveform_baseline_flatness",)
+class WaveformRatios(TemplateMetric):
+    name = "waveform_ratios"
+    computed_by = "stages.templates.template_metrics:waveform_ratios"
+    columns = (
+        Column("peak_before_to_trough_ratio", "", "Height of the peak before the trough over the trough's depth."),
+        Column("peak_after_to_trough_ratio", "", "Height of the peak after the trough over the trough's depth."),
+        Column("peak_before_to_peak_after_ratio", "", "Height of the peak before the trough over that after it."),
+        Column("main_peak_to_trough_ratio", "", "Height of the larger peak over the trough's depth."),
+    )
+
+
+class WaveformWidths(TemplateMetric):
+    name = "waveform_widths"
+    computed_by = "stages.templates.template_metrics:waveform_widths"
+    columns = (
+        Column("trough_width", "s", "Width of the trough."),
+        Column("peak_before_width", "s", "Width of the peak before the trough."),
+        Column("peak_after_width", "s", "Width of the peak after the trough."),
+    )
+
+
+class WaveformBaselineFlatness(TemplateMetric):
+    name = "waveform_baseline_flatness"
+    computed_by = "stages.templates.template_metrics:waveform_baseline_flatness"
+    columns = (
+        Column(
+            "waveform_baseline_flatness",
+            "",
+            "Largest value from {baseline_window_ms[0]:g} to {baseline_window_ms[1]:g} ms over the template's largest.",
+        ),
+    )
 
     baseline_window_ms: Range = declare((0.0, 0.5), "Start and end of the baseline within the template, in ms.")
 
 
-class VelocityFits(Metric):
-    columns = ("velocity_above", "velocity_below")
+class VelocityFits(TemplateMetric):
+    name = "velocity_fits"
+    computed_by = "stages.templates.footprint:velocity_fits"
+    is_multi_channel = True
+    columns = (
+        Column("velocity_above", "µm/ms", "Speed at which the spike travels up from the main channel."),
+        Column("velocity_below", "µm/ms", "Speed at which the spike travels down from the main channel."),
+    )
 
     min_channels: PositiveInteger = declare(3, "Fewest channels a fit needs.")
     min_r2: Fraction = declare(0.2, "Fits with a lower r² give NaN.")
     column_range: OptionalNumber = declare(None, "Channels this close to the main channel's column, in µm; null = all.")
 
 
-class ExpDecay(Metric):
-    columns = ("exp_decay",)
+class ExpDecay(TemplateMetric):
+    name = "exp_decay"
+    computed_by = "stages.templates.footprint:exp_decay"
+    is_multi_channel = True
+    columns = (
+        Column(
+            "exp_decay",
+            "1/µm",
+            "Rate at which the template decays with distance from the main channel; with linear_fit in "
+            "{amplitude_unit}/µm.",
+        ),
+    )
 
     peak_function: Literal["ptp", "min"] = declare("ptp", "How a channel's amplitude is taken.")
     min_r2: Fraction = declare(0.2, "Fits with a lower r² give NaN.")
@@ -83,40 +139,18 @@ class ExpDecay(Metric):
     normalize_decay: Flag = declare(False, "Divide the amplitudes by their maximum first.")
 
 
-class Spread(Metric):
-    columns = ("spread",)
+class Spread(TemplateMetric):
+    name = "spread"
+    computed_by = "stages.templates.footprint:spread"
+    is_multi_channel = True
+    columns = (
+        Column(
+            "spread",
+            "µm",
+            "Stretch of the probe on which the template exceeds {spread_threshold:g} times its largest value.",
+        ),
+    )
 
     spread_threshold: Fraction = declare(0.2, "Share of the largest amplitude a channel must reach.")
     spread_smooth_um: Annotated[NonNegativeNumber | None, Nullable] = declare(20.0, "Smoothing along depth, in µm.")
     column_range: OptionalNumber = declare(None, "Channels this close to the main channel's column, in µm; null = all.")
-
-
-class TemplateMetricParams(NamedSections):
-    """The parameters of every template metric."""
-
-    peak_to_trough_duration: PeakToTroughDuration = PeakToTroughDuration()
-    half_width: HalfWidth = HalfWidth()
-    repolarization_slope: RepolarizationSlope = RepolarizationSlope()
-    recovery_slope: RecoverySlope = RecoverySlope()
-    number_of_peaks: NumberOfPeaks = NumberOfPeaks()
-    main_to_next_extremum_duration: MainToNextExtremumDuration = MainToNextExtremumDuration()
-    waveform_ratios: WaveformRatios = WaveformRatios()
-    waveform_widths: WaveformWidths = WaveformWidths()
-    waveform_baseline_flatness: WaveformBaselineFlatness = WaveformBaselineFlatness()
-    velocity_fits: VelocityFits = VelocityFits()
-    exp_decay: ExpDecay = ExpDecay()
-    spread: Spread = Spread()
-
-
-MULTI_CHANNEL_TEMPLATE_METRICS = ("velocity_fits", "exp_decay", "spread")
-ALL_TEMPLATE_METRICS = tuple(TemplateMetricParams.model_fields)
-
-
-class SpiketrainMetricParams(NamedSections):
-    """The parameters of the spike-train metrics: they have none."""
-
-    num_spikes: NumSpikes = NumSpikes()
-    firing_rate: FiringRate = FiringRate()
-
-
-ALL_SPIKETRAIN_METRICS = tuple(SpiketrainMetricParams.model_fields)

@@ -99,16 +99,6 @@ class Section(BaseModel):
         return len(self.arguments())
 
 
-class Computed(Section):
-    """Something that is computed: its parameters, and the extensions it needs ("a|b" means a or b)."""
-
-    needs: ClassVar[tuple[str, ...]] = ()
-
-    def needed(self) -> tuple[str, ...]:
-        """The extensions it needs with the parameters it has."""
-        return self.needs
-
-
 class Options(Section):
     """Options that may be left out (None), so that the default of whichever method uses them holds."""
 

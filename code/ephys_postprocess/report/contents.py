@@ -1,10 +1,11 @@
 """What a report is made of: plain arrays and texts, whoever computed them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ephys_postprocess.results.columns import Column, describe
+from ephys_postprocess.parameters.columns import Description
+from ephys_postprocess.parameters.dictionary import data_dictionary, describe
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,6 @@ class ReportData:
     is_in_uV: bool
     locations_um: np.ndarray | None = None  # float64 (num_units, 2 or 3)
     metrics: dict[str, np.ndarray] = field(default_factory=dict)  # column: (num_units,)
-    columns: dict[str, Column] = field(default_factory=dict)  # what is said of a metric, where it is not the usual
     sources: dict[str, str] = field(default_factory=dict)  # metric: the extension that holds it
     missing: tuple[MissingReason, ...] = ()
     presets: tuple[LabelPreset, ...] = ()
@@ -148,6 +148,7 @@ class ReportData:
     similarity: np.ndarray | None = None  # float32 (num_units, num_units)
     duplicates: tuple[Duplicate, ...] = ()
     notes: tuple[str, ...] = ()  # of the run: what a reader should know
+    dictionary: dict[str, Description] = field(default_factory=dict)  # column: what it means; empty: as by default
     missing_extensions: tuple[str, ...] = ()  # that the page would have shown
 
     @property
@@ -158,7 +159,6 @@ class ReportData:
     def amplitude_unit(self) -> str:
         return "µV" if self.is_in_uV else "counts"
 
-    def column(self, name: str) -> Column:
-        """What is said of a metric: its unit is never µV where amplitudes are counts."""
-        column = self.columns.get(name) or describe(name)
-        return replace(column, unit=column.unit.replace("µV", self.amplitude_unit))
+    def column(self, name: str) -> Description:
+        """What is said of a metric, with the parameters and the amplitude unit of this result."""
+        return describe(self.dictionary or data_dictionary(is_in_uV=self.is_in_uV), name)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ephys_postprocess.parameters.dictionary import QC_COLUMNS, THRESHOLDS
 from ephys_postprocess.report.contents import ReportData
-from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS
 
 FEW_SPIKES = 50
 VERY_SIMILAR = 0.9

@@ -1,8 +1,8 @@
 """How a result was made, as a paragraph for a paper: the parameters its extensions were computed with, and versions."""
 
+from ephys_postprocess.parameters.dictionary import QC_COLUMNS, THRESHOLDS
 from ephys_postprocess.report.contents import MethodsText, Run
 from ephys_postprocess.report.references import cited
-from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS
 
 # What a metric is called, with the parameters that change it in braces, and the paper.
 _METRICS = {

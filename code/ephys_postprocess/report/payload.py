@@ -5,13 +5,13 @@ import json
 
 import numpy as np
 
+from ephys_postprocess.parameters.dictionary import QC_COLUMNS, THRESHOLDS
 from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.histograms import waveform_density
 from ephys_postprocess.report.packing import pack, pack_by_unit, pack_counts
 from ephys_postprocess.report.payload_pairs import correlograms, find_neighbours
 from ephys_postprocess.report.payload_spikes import amplitudes, intervals, raster, rates
 from ephys_postprocess.report.thinning import evenly
-from ephys_postprocess.results.columns import QC_COLUMNS, THRESHOLDS
 
 CURVES_PER_UNIT = 20
 DENSITY_COLUMNS, DENSITY_LEVELS = 45, 24
@@ -32,6 +32,7 @@ def build_payload(data: ReportData) -> dict:
         "units": _units(data),
         "columns": [_column(data, name) for name in data.metrics],
         "qc_columns": list(QC_COLUMNS) if all(name in data.metrics for name in QC_COLUMNS) else [],
+        "columns_beside_metrics": [_column(data, name) for name in ("unit_id", "main_channel_id", "x_um", "y_um")],
         "metrics": {name: pack(values, np.float64) for name, values in data.metrics.items()},
         "missing": [_missing(entry) for entry in data.missing],
         "presets": [{**vars(preset), "labels": list(preset.labels)} for preset in data.presets],

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from ephys_postprocess.inputs.trace_sources import spike_trains
+from ephys_postprocess.parameters.dictionary import COLUMN_NAMES
+from ephys_postprocess.parameters.extensions import EXTENSIONS_WITH_A_PICTURE
 from ephys_postprocess.report.contents import (
     Correlograms,
     Duplicate,
@@ -18,15 +20,10 @@ from ephys_postprocess.report.contents import (
 from ephys_postprocess.report.methods import write_methods
 from ephys_postprocess.report.presets import find_presets
 from ephys_postprocess.report.read_shapes import read_average, read_templates, read_waveforms
-from ephys_postprocess.results.columns import COLUMNS
+from ephys_postprocess.results.analyzer_tables import dictionary_of
 from ephys_postprocess.results.stored_extensions import StoredExtensions
 
 _METRIC_EXTENSIONS = ("spiketrain_metrics", "template_metrics", "quality_metrics")
-# Extensions that have a picture on the page, for the sentence about those that are not there.
-SHOWN_EXTENSIONS = (
-    *("templates", "waveforms", "unit_locations", "spike_locations", "spike_amplitudes", "correlograms"),
-    *("template_similarity", "quality_metrics", "template_metrics", "noise_levels"),
-)
 
 
 def read_report_data(
@@ -77,7 +74,8 @@ def read_report_data(
             for row in output.get("duplicate_units", ())
         ),
         notes=_notes(output),
-        missing_extensions=tuple(name for name in SHOWN_EXTENSIONS if not extensions.has(name)),
+        dictionary=dictionary_of(analyzer),
+        missing_extensions=tuple(name for name in EXTENSIONS_WITH_A_PICTURE if not extensions.has(name)),
     )
     presets = find_presets(metrics, data.properties, data.num_units, data.is_in_uV)
     has_bombcell = any(preset.column == "bombcell" for preset in presets)
@@ -143,7 +141,7 @@ def _metrics(extensions) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         table = extensions.table(name, "metrics")
         columns |= table
         sources |= dict.fromkeys(table, name)
-    known = [name for name in COLUMNS if name in columns]
+    known = [name for name in COLUMN_NAMES if name in columns]
     return {name: columns[name] for name in [*known, *sorted(set(columns) - set(known))]}, sources
 
 

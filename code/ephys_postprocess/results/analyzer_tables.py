@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from ephys_postprocess.parameters.columns import Description
+from ephys_postprocess.parameters.dictionary import data_dictionary
+from ephys_postprocess.parameters.extensions import EXTENSIONS
 from ephys_postprocess.results.stored_extensions import StoredExtensions
 
 
@@ -25,3 +28,10 @@ def unit_columns(analyzer) -> dict[str, list]:
         locations = np.asarray(locations[:])
         columns |= {f"{axis}_um": column.tolist() for axis, column in zip("xyz", locations.T, strict=False)}
     return columns | {name: values.tolist() for name, values in metric_columns(analyzer).items()}
+
+
+def dictionary_of(analyzer) -> dict[str, Description]:
+    """What each column means, with the parameters that this analyzer's extensions were computed with."""
+    extensions = StoredExtensions(analyzer)
+    params = {name: extensions.params(name) for name in EXTENSIONS}
+    return data_dictionary(params, is_in_uV=bool(analyzer.return_in_uV))

@@ -55,6 +55,11 @@ class StoredExtensions:
         """
         return self._place.array(extension_name, name) if self.has(extension_name) else None
 
+    def array_names(self, extension_name: str) -> list[str]:
+        """The names of its arrays that are not tables."""
+        entries = self._entries(extension_name)
+        return list(entries.array_keys()) if hasattr(entries, "array_keys") else list(entries)
+
     def table(self, extension_name: str, name: str) -> dict[str, np.ndarray]:
         """The numeric columns of a table, by name; empty where there is none."""
         columns = self._place.columns(extension_name, name) if self.has(extension_name) else {}

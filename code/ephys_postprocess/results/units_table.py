@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ephys_postprocess.results.columns import describe
+from ephys_postprocess.parameters.columns import Description
+from ephys_postprocess.parameters.dictionary import describe
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet would run such a text as a formula
 
@@ -19,8 +20,15 @@ def write_units_csv(path: Path, columns: dict[str, list]) -> None:
         writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
 
 
-def write_units_parquet(path: Path, columns: dict[str, list]) -> bool:
+def write_units_parquet(path: Path, columns: dict[str, list], dictionary: dict[str, Description]) -> bool:
     """Write the same as parquet: NaN is null; each field's metadata says its unit, meaning and source.
+
+    Parameters
+    ----------
+    path : Path
+    columns : dict of list or array (num_units,)
+    dictionary : dict
+        What each column means, as `dictionary_of` the analyzer.
 
     Returns
     -------
@@ -33,8 +41,8 @@ def write_units_parquet(path: Path, columns: dict[str, list]) -> bool:
     except ImportError:
         return False
     arrays = {name: _arrow_array(pa, values) for name, values in columns.items()}
-    fields = [pa.field(name, array.type, metadata=_field_metadata(name)) for name, array in arrays.items()]
-    dictionary = [{"name": name, **_field_metadata(name)} for name in columns]
+    fields = [pa.field(name, array.type, metadata=_field_metadata(dictionary, name)) for name, array in arrays.items()]
+    dictionary = [{"name": name, **_field_metadata(dictionary, name)} for name in columns]
     schema = pa.schema(fields, metadata={"data_dictionary": json.dumps(dictionary, ensure_ascii=False)})
     with path.open("wb") as handle:  # pyarrow takes some names for URLs, and cannot say others
         pq.write_table(pa.Table.from_arrays(list(arrays.values()), schema=schema), handle)
@@ -59,8 +67,8 @@ def _arrow_array(pa, values):
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
 
 
-def _field_metadata(name: str) -> dict[str, str]:
-    column = describe(name)
+def _field_metadata(dictionary: dict[str, Description], name: str) -> dict[str, str]:
+    column = describe(dictionary, name)
     return {"unit": column.unit, "meaning": column.meaning, "source": column.source}
 
 

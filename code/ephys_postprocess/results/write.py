@@ -10,7 +10,7 @@ from spikeinterface.core import SortingAnalyzer
 
 from ephys_postprocess.inputs.opened import Inputs
 from ephys_postprocess.parameters.document import Parameters
-from ephys_postprocess.results.analyzer_tables import metric_columns, unit_columns
+from ephys_postprocess.results.analyzer_tables import dictionary_of, metric_columns, unit_columns
 from ephys_postprocess.results.files import ResultFiles, copy_session_metadata, write_text
 from ephys_postprocess.results.manifest import write_manifest
 from ephys_postprocess.results.missing_values import MissingValues, find_missing_values
@@ -54,7 +54,7 @@ def write_beside_store(
     """
     missing = _find_missing(computed)
     copy_session_metadata(files, list(computed.inputs.metadata_files))
-    _write_units_tables(files, unit_columns(computed.analyzer))
+    _write_units_tables(files, computed.analyzer)
     computed.inputs.check_unchanged()
     record = _run_record(computed, missing)
     manifest = write_manifest(files.building, computed.inputs.num_threads)
@@ -110,7 +110,8 @@ def _chain_cuts(chunk_samples: int | None) -> dict[str, int]:
     return {} if chunk_samples is None else {"chain_chunk_samples": chunk_samples}
 
 
-def _write_units_tables(files: ResultFiles, columns: dict[str, list]) -> None:
+def _write_units_tables(files: ResultFiles, analyzer: SortingAnalyzer) -> None:
+    columns = unit_columns(analyzer)
     write_units_csv(files.staged(files.units_table), columns)
-    if not write_units_parquet(files.staged(files.units_parquet), columns):
+    if not write_units_parquet(files.staged(files.units_parquet), columns, dictionary_of(analyzer)):
         logger.info("  no %s: pyarrow is not installed", files.units_parquet.name)

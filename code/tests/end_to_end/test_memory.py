@@ -18,10 +18,11 @@ from ephys_postprocess.cli.arguments import parse_arguments
 from ephys_postprocess.commands.recording import compute, sample
 from ephys_postprocess.engine import unit_groups
 from ephys_postprocess.engine.duplicates import KeptUnits
-from ephys_postprocess.engine.quality_metrics import UNIT_METRICS, quality_metrics
+from ephys_postprocess.engine.quality_metrics import quality_metrics
 from ephys_postprocess.inputs.data_folder import find_recordings
 from ephys_postprocess.inputs.opened import open_inputs
 from ephys_postprocess.machine.free_memory import give_back_free_memory
+from ephys_postprocess.parameters.metrics import QUALITY_METRICS
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.report.read import read_report_data
 from ephys_postprocess.results.files import ResultFiles
@@ -130,7 +131,10 @@ def test_spikeinterface_finds_arrays_and_they_are_gone_after(computed):
 def test_metrics_do_not_depend_on_the_groups(computed, monkeypatch, most_spikes):
     work = computed.work
     params = work.params_of("quality_metrics")
-    params = {**params, "metric_names": [name for name in params["metric_names"] if name in UNIT_METRICS]}
+    params = {
+        **params,
+        "metric_names": [name for name in params["metric_names"] if QUALITY_METRICS[name].scope == "unit"],
+    }
     outcomes = []
     for size in (NUM_SPIKES, most_spikes):
         monkeypatch.setattr(unit_groups, "SPIKES_AT_ONCE", size)

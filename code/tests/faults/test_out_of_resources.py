@@ -15,6 +15,7 @@ from ephys_postprocess.cli import main as cli
 from ephys_postprocess.commands import recording
 from ephys_postprocess.engine.space_needed import estimate_need
 from ephys_postprocess.machine.space import Need, available_memory_bytes, check_free_space, chunk_that_fits
+from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, Extensions
 
 BOTH = ("--recording", NAME, "--recording", OTHER_NAME)
 
@@ -226,12 +227,16 @@ def test_memory_of_a_cgroup_and_of_the_machine(tmp_path):
     assert available_memory_bytes(tmp_path) == 8_192_000
 
 
+def only(*names):
+    return Extensions().model_copy(update={name: None for name in EXTENSION_NAMES if name not in names})
+
+
 def test_the_estimate_counts_what_is_computed(tmp_path):
     import numpy as np
 
     arguments = (1000, np.array([500, 100]), np.array([4, 8]), 32, 90)
-    little = estimate_need(*arguments, {"templates": {}}, np.dtype("int16"))
-    much = estimate_need(*arguments, {"templates": {}, "waveforms": {}}, np.dtype("int16"))
+    little = estimate_need(*arguments, only("templates"), np.dtype("int16"))
+    much = estimate_need(*arguments, only("templates", "waveforms"), np.dtype("int16"))
     assert little.results_bytes < much.results_bytes
     assert much.scratch_bytes == 600 * 90 * 8 * 2
     check_free_space(Need(1, 1), tmp_path, tmp_path)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import correlograms as reference_correlograms
+from reference import declared
 from reference import isi_histograms as reference_isi
 from reference import spike_coincidence as reference_coincidence
 from reference import spike_train_metrics as reference_metrics
@@ -79,7 +80,7 @@ def test_counts_of_metrics_equal_reference(spikes, reach):
     for name, values in reference_metrics.synchrony(spikes)[0].items():
         np.testing.assert_array_equal(synchrony(spikes)[0][name], values)
     counts = np.diff(spikes.unit_edges)
-    violations = rp_violation(spikes, refractory_period_ms=reach)[0]["rp_violations"]
+    violations = rp_violation(spikes, refractory_period_ms=reach, censored_period_ms=0.0)[0]["rp_violations"]
     np.testing.assert_array_equal(violations, np.where(counts, reference_metrics.rp_violations(spikes, reach), -1))
     kept = reference_metrics.kept_outside_censored_period(spikes, reach)
     np.testing.assert_array_equal(_outside_censored_period(spikes, reach), kept)
@@ -200,9 +201,13 @@ def test_pairs_across_the_end_of_a_period_do_not_count():
     periods = valid_unit_periods(
         spikes,
         np.ones(9, dtype=np.float32),
-        period_duration_s_absolute=0.2,
-        relative_margin_size=0.0,
-        refractory_period_ms=20.0,
+        **declared.of_extension(
+            "valid_unit_periods",
+            without=("method", "minimum_n_spikes", "user_defined_periods"),
+            period_duration_s_absolute=0.2,
+            relative_margin_size=0.0,
+            refractory_period_ms=20.0,
+        ),
     )
     expected = 1 - np.sqrt(1 - 200 / np.array([5**2 * 20, 4**2 * 20]))
     np.testing.assert_array_equal(periods.fps, expected)

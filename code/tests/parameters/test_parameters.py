@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.parameters.docs import help_overview, json_schema, readme_table, shipped_document
 from ephys_postprocess.parameters.document import Parameters, load_parameters
-from ephys_postprocess.parameters.quality_metrics import ALL_QUALITY_METRICS, DEFAULT_QUALITY_METRICS
+from ephys_postprocess.parameters.metrics import DEFAULT_QUALITY_METRICS, QUALITY_METRICS
 from ephys_postprocess.parameters.text import duration_s, memory_bytes, parse_parameters, value_from_text
 from tools.render_docs import main as render_docs
 from tools.render_docs import rendered_files, with_table
@@ -40,7 +40,7 @@ def test_defaults_are_the_documented_ones():
     assert extensions["spike_locations"]["method"] == "grid_convolution"
     assert extensions["templates"]["operators"] == ["average", "std"]
     assert extensions["quality_metrics"]["metric_names"] == list(DEFAULT_QUALITY_METRICS)
-    assert set(ALL_QUALITY_METRICS) - set(DEFAULT_QUALITY_METRICS) == {"nn_advanced"}
+    assert set(QUALITY_METRICS) - set(DEFAULT_QUALITY_METRICS) == {"nn_advanced"}
     assert set(extensions) >= {"amplitude_scalings", "valid_unit_periods"}
     assert "auto_correlograms" not in extensions
 

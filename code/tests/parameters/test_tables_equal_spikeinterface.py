@@ -13,18 +13,17 @@ from spikeinterface.metrics.template.template_metrics import ComputeTemplateMetr
 from spikeinterface.postprocessing.localization_tools import _unit_location_methods
 from spikeinterface.sortingcomponents.peak_localization.method_list import peak_localization_methods
 
-from ephys_postprocess.parameters.extensions import Extensions
+from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, EXTENSIONS
 from ephys_postprocess.parameters.methods import SPIKE_LOCATION_METHODS, UNIT_LOCATION_METHODS, RandomSlices, Sparsity
-from ephys_postprocess.parameters.needs import missing_needs
-from ephys_postprocess.parameters.quality_metrics import METRIC_COLUMNS, PC_METRICS, QualityMetricParams
-from ephys_postprocess.parameters.template_metrics import (
-    MULTI_CHANNEL_TEMPLATE_METRICS,
+from ephys_postprocess.parameters.metrics import (
+    PC_METRICS,
+    TEMPLATE_METRICS,
+    QualityMetricParams,
     SpiketrainMetricParams,
     TemplateMetricParams,
 )
+from ephys_postprocess.parameters.needs import missing_needs
 from ephys_postprocess.parameters.types import Section
-
-EXTENSIONS = {name: field.annotation.__args__[0] for name, field in Extensions.model_fields.items()}
 
 # SpikeInterface's parameters that are not ours: what is computed here is always new, periods come from an extension.
 NOT_OURS = {"delete_existing_metrics", "metrics_to_compute", "periods"}
@@ -125,7 +124,7 @@ def test_options_of_spike_location_methods(method):
     ],
 )
 def test_metrics(ours, theirs):
-    assert set(ours.model_fields) == {metric.metric_name for metric in theirs.metric_list}
+    assert set(ours.model_fields) >= {metric.metric_name for metric in theirs.metric_list}  # we may have more
     for metric in theirs.metric_list:
         section = getattr(ours(), metric.metric_name)
         expected = {
@@ -139,7 +138,7 @@ def test_metrics(ours, theirs):
         }
         assert set(given) == set(expected), metric.metric_name
         assert all(same(given[name], default) for name, default in expected.items()), metric.metric_name
-        assert set(section.columns) == set(metric.metric_columns), metric.metric_name
+        assert {column.name: column.dtype for column in section.columns} == metric.metric_columns, metric.metric_name
         if ours is QualityMetricParams:
             assert set(section.needs) == set(metric.depend_on), metric.metric_name
 
@@ -156,8 +155,13 @@ def test_groups_of_metrics():
     from spikeinterface.metrics.template.template_metrics import get_multi_channel_template_metric_names
 
     assert set(PC_METRICS) == {metric.metric_name for metric in pca_metrics_list}
-    assert set(MULTI_CHANNEL_TEMPLATE_METRICS) == set(get_multi_channel_template_metric_names())
-    assert METRIC_COLUMNS["mahalanobis"] == ("isolation_distance", "l_ratio")
+    multi_channel = {name for name, metric in TEMPLATE_METRICS.items() if metric.is_multi_channel}
+    assert multi_channel == set(get_multi_channel_template_metric_names())
+
+
+def test_every_extension_comes_after_what_it_needs():
+    for position, name in enumerate(EXTENSION_NAMES):
+        assert missing_needs(EXTENSIONS[name]().needed(), EXTENSION_NAMES[:position]) == [], name
 
 
 def test_alternatives_are_met_by_either():

@@ -5,7 +5,9 @@ import pytest
 import spikeinterface.core as si
 
 from ephys_postprocess.accelerate import ACCELERATED_EXTENSIONS, compute
+from ephys_postprocess.engine.functions import function_of
 from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.parameters.extensions import EXTENSIONS as RECORDS
 from ephys_postprocess.results.pca_models import restore_pca_models
 
 EXTENSIONS = {
@@ -112,7 +114,23 @@ def test_problems_are_told_at_once(inputs):
         compute(analyzer, ["waveforms", "unit_locations"])
 
 
-def test_the_list_of_accelerated_extensions_is_the_table():
-    from ephys_postprocess.engine.extensions import COMPUTED_BY, CONSUMERS
+def test_the_accelerated_extensions_are_those_that_a_function_of_ours_computes():
+    assert set(EXTENSIONS) | {"auto_correlograms", "valid_unit_periods"} == set(ACCELERATED_EXTENSIONS)
+    for name in ACCELERATED_EXTENSIONS:
+        assert callable(function_of(RECORDS[name])), name
 
-    assert set(ACCELERATED_EXTENSIONS) == {*COMPUTED_BY, *CONSUMERS}
+
+def test_an_unknown_parameter_of_a_metric_is_refused(stock):
+    analyzer = stock.copy()
+    with pytest.raises(
+        ParameterError, match=r"metric_params\.nearest_neighbor: unknown n_neighbours. Allowed: max_spik"
+    ):
+        compute(
+            analyzer,
+            {
+                "quality_metrics": {
+                    "metric_names": ["nearest_neighbor"],
+                    "metric_params": {"nearest_neighbor": {"n_neighbours": 3}},
+                }
+            },
+        )

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import spikeinterface as si
+from reference import declared
 from spikeinterface.core import compute_sparsity, generate_ground_truth_recording, get_random_data_chunks
 from spikeinterface.metrics.quality.pca_metrics import nearest_neighbors_isolation, nearest_neighbors_noise_overlap
 
@@ -71,7 +72,7 @@ def test_pc_metrics_agree_with_spikeinterface(analyzer, mode, max_spikes):
         unit_indices_of(analyzer),
         mask_of(analyzer),
         analyzer.get_main_channels(),
-        parameters=parameters,
+        declared.of_pc_metrics(**parameters),
         num_threads=2,
     )
     for name, values in columns.items():
@@ -110,7 +111,7 @@ def test_nn_advanced_agrees_with_spikeinterface(analyzer, max_spikes):
         num_spikes,
         num_spikes / DURATION_S,
         noise.reshape(max_spikes, num_samples, -1),
-        parameters,
+        declared.of_metric("nn_advanced", **parameters),
         num_threads=2,
     )
     isolation = [nearest_neighbors_isolation(analyzer, u, radius_um=RADIUS_UM, **parameters)[0] for u in range(7)]

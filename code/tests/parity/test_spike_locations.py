@@ -67,7 +67,7 @@ class Case:
             prototype=prototype,
         )
         run_trace_pass(self.traces, self.spikes, [consumer], chunk_samples, num_threads)
-        return consumer.locations
+        return consumer.spike_locations
 
     def stock(self, method, spike_retriever_kwargs=None, **method_kwargs):
         extension = self.analyzer.compute(
@@ -158,8 +158,8 @@ def test_shifting_the_probe_shifts_the_spikes(case):
     shifted_um = case.locations_um + np.array([100.0, -50.0])
     moved = prepare_spike_locations(case.spikes, case.main_channels, shifted_um, method="center_of_mass")
     run_trace_pass(case.traces, case.spikes, [moved], 30_000, 1)
-    np.testing.assert_allclose(moved.locations["x"], located["x"] + 100.0, atol=1e-3)  # float32
-    np.testing.assert_allclose(moved.locations["y"], located["y"] - 50.0, atol=1e-3)
+    np.testing.assert_allclose(moved.spike_locations["x"], located["x"] + 100.0, atol=1e-3)  # float32
+    np.testing.assert_allclose(moved.spike_locations["y"], located["y"] - 50.0, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import spikeinterface as si
 import spikeinterface.curation as sc
 import spikeinterface.metrics
 import spikeinterface.postprocessing
+from reference import declared
 from spikeinterface.core import NumpySorting, generate_ground_truth_recording
 from spikeinterface.metrics.quality import misc_metrics as stock
 from spikeinterface.postprocessing.correlograms import compute_auto_correlograms, compute_correlograms
@@ -174,7 +175,8 @@ def test_spike_train_metrics(analyzer, spikes):
         for ratio in (0.0, 0.7):
             expected = stock.compute_presence_ratios(joined, bin_duration_s=seconds, mean_fr_ratio_thresh=ratio)
             compare(analyzer, ours.presence_ratio(spikes, seconds, ratio), expected)
-        compare(analyzer, ours.firing_range(spikes, seconds), stock.compute_firing_ranges(joined, bin_size_s=seconds))
+        expected = stock.compute_firing_ranges(joined, bin_size_s=seconds)
+        compare(analyzer, ours.firing_range(spikes, **declared.of_metric("firing_range", bin_size_s=seconds)), expected)
 
 
 def test_refractory_metrics(analyzer, spikes):
@@ -189,7 +191,8 @@ def test_refractory_metrics(analyzer, spikes):
         compare(analyzer, ours.rp_violation(spikes, refractory_ms, censored_ms), expected)
     for options in ({}, {"bin_size_ms": 0.5, "max_ref_period_ms": 4, "min_spikes": 5}):
         expected = stock.compute_sliding_rp_violations(analyzer, **options)
-        compare(analyzer, ours.sliding_rp_violation(spikes, **options), expected)
+        ours_of = ours.sliding_rp_violation(spikes, **declared.of_metric("sliding_rp_violation", **options))
+        compare(analyzer, ours_of, expected)
 
 
 @pytest.fixture
@@ -207,14 +210,17 @@ def test_amplitude_metrics(analyzer, spikes, arrays):
     compare(analyzer, ours.amplitude_median(spikes, amplitudes), stock.compute_amplitude_medians(analyzer))
     for bins in (10, 100):
         expected = stock.compute_amplitude_cutoffs(analyzer, num_histogram_bins=bins)
+        params = declared.of_metric("amplitude_cutoff", num_histogram_bins=bins)
         # the smoothed counts are summed in another order
-        compare(analyzer, ours.amplitude_cutoff(spikes, arrays["scalings"], bins), expected, rtol=1e-14)
+        compare(analyzer, ours.amplitude_cutoff(spikes, arrays["scalings"], **params), expected, rtol=1e-14)
         expected = stock.compute_noise_cutoffs(analyzer, n_bins=bins)
-        compare(analyzer, ours.noise_cutoff(spikes, amplitudes, n_bins=bins), expected)
+        params = declared.of_metric("noise_cutoff", n_bins=bins)
+        compare(analyzer, ours.noise_cutoff(spikes, amplitudes, **params), expected)
     for per_bin in (10, 50):
         expected = stock.compute_amplitude_cv_metrics(analyzer, average_num_spikes_per_bin=per_bin, min_num_bins=2)
         # stock sums a bin's float32 amplitudes in float32
-        compare(analyzer, ours.amplitude_cv(spikes, amplitudes, per_bin, min_num_bins=2), expected, rtol=1e-4)
+        params = declared.of_metric("amplitude_cv", average_num_spikes_per_bin=per_bin, min_num_bins=2)
+        compare(analyzer, ours.amplitude_cv(spikes, {"spike_amplitudes": amplitudes}, **params), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["extremum", "at_index", "peak_to_peak"])
@@ -232,7 +238,8 @@ def test_sd_ratio_at_equal_noise(analyzer, spikes, arrays, monkeypatch):
     for drift_flag in (True, False):
         for template_flag in (True, False):
             flags = {"correct_for_drift": drift_flag, "correct_for_template_itself": template_flag}
-            ours = sd_ratio(spikes, arrays["amplitudes"], arrays["templates"], arrays["main"], noise, **flags)
+            params = declared.of_metric("sd_ratio", **flags)
+            ours = sd_ratio(spikes, arrays["amplitudes"], arrays["templates"], arrays["main"], noise, **params)
             # a template's mean square is summed in another order
             compare(analyzer, ours, stock.compute_sd_ratio(analyzer, **flags), rtol=1e-5)
 
@@ -241,7 +248,8 @@ def test_drift(analyzer, spikes, arrays):
     # 12 s and 9.5 s: of a segment that ends with an interval and is not the last, stock leaves that interval out
     for seconds, num_spikes in ((1.9, 20), (3.5, 100), (60, 100)):
         expected = stock.compute_drift_metrics(analyzer, interval_s=seconds, min_spikes_per_interval=num_spikes)
-        compare(analyzer, drift_metrics.drift(spikes, arrays["y"], seconds, num_spikes), expected)
+        params = declared.of_metric("drift", interval_s=seconds, min_spikes_per_interval=num_spikes)
+        compare(analyzer, drift_metrics.drift(spikes, {"y": arrays["y"]}, **params), expected)
 
 
 @pytest.mark.usefixtures("_stock_smooths_floats")
@@ -257,7 +265,10 @@ def test_valid_unit_periods(analyzer, spikes, arrays, mode):
     }
     analyzer.compute("valid_unit_periods", save=False, n_jobs=1, **options)
     expected = analyzer.get_extension("valid_unit_periods").data
-    ours = valid_unit_periods(spikes, arrays["scalings"], **options)
+    params = declared.of_extension(
+        "valid_unit_periods", without=("method", "minimum_n_spikes", "user_defined_periods"), **options
+    )
+    ours = valid_unit_periods(spikes, arrays["scalings"], **params)
     assert expected["valid_unit_periods"].size > 0
     for name in ("valid_unit_periods", "all_periods", "fps", "fns"):
         if name == "fns":  # the smoothed counts are summed in another order

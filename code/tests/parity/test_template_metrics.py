@@ -5,18 +5,28 @@ import warnings
 import numpy as np
 import pytest
 import spikeinterface as si
+from reference import declared
 from spikeinterface.core import generate_ground_truth_recording
 from spikeinterface.metrics.template import metrics as stock_metrics
 from spikeinterface.metrics.template.template_metrics import ComputeTemplateMetrics
 
+from ephys_postprocess.engine.functions import function_of
+from ephys_postprocess.parameters.metrics import TEMPLATE_METRICS
 from ephys_postprocess.stages.templates import footprint as template_footprint
-from ephys_postprocess.stages.templates.template_metrics import (
-    FOOTPRINT_COLUMNS,
-    MAIN_CHANNEL_METRICS,
-    template_metrics,
+from ephys_postprocess.stages.templates.template_metrics import template_metrics
+
+NAMES = tuple(TEMPLATE_METRICS)
+OPTIONS = declared.of_extension(
+    "template_metrics", without=("metric_names", "metric_params", "template_operator", "include_multi_channel_metrics")
 )
 
-NAMES = (*MAIN_CHANNEL_METRICS, *FOOTPRINT_COLUMNS)
+
+def functions(is_multi_channel, metric_params):
+    return {
+        name: (function_of(record), declared.of_metric(name, "template_metrics", **metric_params.get(name, {})))
+        for name, record in TEMPLATE_METRICS.items()
+        if record.is_multi_channel == is_multi_channel
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +53,9 @@ def both(analyzer, scale=1.0, metric_params=None, **options):
             analyzer.sparsity.mask,
             analyzer.get_channel_locations(),
             analyzer.sampling_frequency,
-            NAMES,
-            metric_params,
-            **options,
+            functions(False, metric_params or {}),
+            functions(True, metric_params or {}),
+            **OPTIONS | options,
         )
     finally:
         extension.data["average"] = original
@@ -87,7 +97,8 @@ def test_template_metrics(analyzer, scale, options):
 def test_no_units(analyzer):
     templates = np.zeros((0, 50, 32), dtype=np.float32)
     locations = analyzer.get_channel_locations()
-    result = template_metrics(templates, np.zeros(0, int), np.zeros((0, 32), bool), locations, 30000.0, NAMES)
+    of_no_unit = templates, np.zeros(0, int), np.zeros((0, 32), bool), locations, 30000.0
+    result = template_metrics(*of_no_unit, functions(False, {}), functions(True, {}), **OPTIONS)
     assert result.main_channel_templates.shape == (0, 500)
 
 
@@ -100,6 +111,7 @@ def test_footprints_of_made_up_templates(seed, depth_direction):
     fading = np.exp(-rng.choice([0.0, 0.003, 0.03, 0.3]) * np.abs(locations - locations[rng.integers(24)]).sum(axis=1))
     template = rng.standard_normal((60, 24)) * (fading * rng.uniform(20, 200) * rng.uniform(0.3, 1.7, 24) + 1)
     arguments = template, locations, 30000.0
+    axis = 1 if depth_direction == "y" else 0
     common = {"peak_function": "ptp", "min_r2": -np.inf, "depth_direction": depth_direction}
     for options in (
         {},
@@ -112,16 +124,19 @@ def test_footprints_of_made_up_templates(seed, depth_direction):
         chosen = common | options
         expected = stock_metrics.get_exp_decay(*arguments, **chosen)
         chosen.pop("depth_direction")
+        params = declared.of_metric("exp_decay", "template_metrics", **chosen)
+        points = template_footprint.exp_decay(*arguments, axis, **params)["exp_decay"]
         # the solver stops anywhere within its tolerance of 1e-8 in cost: flat directions carry roundings further
-        fit = {name: chosen.pop(name) for name in ("min_r2", "linear_fit") if name in chosen}
-        faded = template_footprint.fading(template, locations, linear_fit=fit.get("linear_fit", False), **chosen)
-        np.testing.assert_allclose(template_footprint.exp_decays([faded], **fit), expected, rtol=1e-4)
-    axis = 1 if depth_direction == "y" else 0
+        decays = template_footprint.exp_decays([points], params["min_r2"], params["linear_fit"])
+        np.testing.assert_allclose(decays, expected, rtol=1e-4)
     for column_range in (None, 75.0):
         shared = {"column_range": column_range, "depth_direction": depth_direction}
         expected = stock_metrics.get_velocity_fits(*arguments, min_channels=3, min_r2=-10.0, **shared)
-        ours = template_footprint.velocity_fits(*arguments, axis, 3, -10.0, column_range)
-        np.testing.assert_allclose(ours, expected, rtol=1e-12)
+        ours = template_footprint.velocity_fits(
+            *arguments, axis, min_channels=3, min_r2=-10.0, column_range=column_range
+        )
+        np.testing.assert_allclose(list(ours.values()), expected, rtol=1e-12)
         for smooth_um in (0, 30) if column_range is None else (0,):
             expected = stock_metrics.get_spread(*arguments, spread_threshold=0.4, spread_smooth_um=smooth_um, **shared)
-            assert template_footprint.spread(template, locations, axis, 0.4, smooth_um, column_range) == expected
+            options = {"spread_threshold": 0.4, "spread_smooth_um": smooth_um, "column_range": column_range}
+            assert template_footprint.spread(*arguments, axis, **options) == {"spread": expected}

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from ephys_postprocess.parameters.dictionary import THRESHOLDS
 from ephys_postprocess.report.contents import (
     Correlograms,
     Duplicate,
@@ -18,7 +19,6 @@ from ephys_postprocess.report.contents import (
     UnitProperty,
     WaveformSample,
 )
-from ephys_postprocess.results.columns import THRESHOLDS
 
 MARKUP = "<script>alert(1)</script>"
 

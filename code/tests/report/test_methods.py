@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from ephys_postprocess.parameters.dictionary import THRESHOLDS, data_dictionary
 from ephys_postprocess.report.contents import Run
 from ephys_postprocess.report.methods import write_methods
 from ephys_postprocess.report.references import REFERENCES, cited
-from ephys_postprocess.results.columns import COLUMNS, THRESHOLDS
 
 _PAPER = re.compile(r"[A-Z][A-Za-z-]+(?: et al\.)? \d{4}|International Brain Laboratory \d{4}")
 
@@ -64,7 +64,7 @@ def test_parameters_of_another_version_do_not_stop_the_text():
 
 
 @pytest.mark.parametrize(
-    "text", [*(column.source for column in COLUMNS.values()), *(t.source for t in THRESHOLDS.values())]
+    "text", [*(column.source for column in data_dictionary().values()), *(t.source for t in THRESHOLDS.values())]
 )
 def test_every_paper_of_the_data_dictionary_has_its_reference(text):
     for paper in _PAPER.findall(text):

@@ -5,9 +5,10 @@ import sys
 
 import numpy as np
 
-from ephys_postprocess.results.columns import COLUMNS, THRESHOLDS, describe, markdown_table
+from ephys_postprocess.parameters.dictionary import THRESHOLDS, data_dictionary, describe
 from ephys_postprocess.results.units_table import write_units_csv, write_units_parquet
 
+DICTIONARY = data_dictionary()
 TABLE = {
     "unit_id": ["=1+1", "unit,2", "3"],
     "num_spikes": [5, 0, 7],
@@ -30,32 +31,32 @@ def test_csv_by_hand(tmp_path):
 def test_parquet_has_types_nulls_and_the_dictionary(tmp_path):
     import pyarrow.parquet as parquet
 
-    assert write_units_parquet(tmp_path / "units.parquet", TABLE)
+    assert write_units_parquet(tmp_path / "units.parquet", TABLE, DICTIONARY)
     table = parquet.read_table(tmp_path / "units.parquet")
     assert [str(kind) for kind in table.schema.types] == ["string", "int64", "double", "bool"]
     assert table.column("snr").to_pylist() == [1.5, None, float("inf")]
     assert table.column("unit_id").to_pylist() == TABLE["unit_id"]
     snr = table.schema.field("snr").metadata
-    assert snr[b"meaning"].decode() == COLUMNS["snr"].meaning
+    assert snr[b"meaning"].decode() == DICTIONARY["snr"].meaning
     assert b"data_dictionary" in table.schema.metadata
 
 
 def test_the_same_columns_give_the_same_bytes(tmp_path):
     for name in ("a.parquet", "b.parquet"):
-        write_units_parquet(tmp_path / name, TABLE)
+        write_units_parquet(tmp_path / name, TABLE, DICTIONARY)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
 def test_no_rows(tmp_path):
     empty = {"unit_id": [], "snr": np.array([])}
     write_units_csv(tmp_path / "units.csv", empty)
-    assert write_units_parquet(tmp_path / "units.parquet", empty)
+    assert write_units_parquet(tmp_path / "units.parquet", empty, DICTIONARY)
     assert (tmp_path / "units.csv").read_text().split() == ["unit_id,snr"]
 
 
 def test_without_pyarrow_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert not write_units_parquet(tmp_path / "units.parquet", TABLE)
+    assert not write_units_parquet(tmp_path / "units.parquet", TABLE, DICTIONARY)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -65,16 +66,29 @@ def test_the_dictionary_knows_every_metric_of_spikeinterface():
 
     metrics = [*ComputeQualityMetrics.metric_list, *ComputeTemplateMetrics.metric_list]
     names = {column for metric in metrics for column in metric.metric_columns}
-    assert sorted(names - set(COLUMNS)) == []
+    assert sorted(names - set(DICTIONARY)) == []
 
 
 def test_units_agree_with_names():
-    assert describe("drift_ptp").unit == "µm"
-    assert describe("firing_rate").unit == "spikes/s"
-    assert describe("unheard_of").meaning.startswith("Not in")
-    assert set(THRESHOLDS) <= set(COLUMNS)
+    assert DICTIONARY["drift_ptp"].unit == "µm"
+    assert DICTIONARY["firing_rate"].unit == "spikes/s"
+    assert describe(DICTIONARY, "unheard_of").meaning.startswith("Not in")
+    assert set(THRESHOLDS) <= set(DICTIONARY)
+    assert not [entry for entry in DICTIONARY.values() if {"{", "}", "|"} & set(entry.unit + entry.meaning)]
 
 
-def test_markdown_has_a_row_a_column():
-    assert markdown_table().count("\n") == len(COLUMNS) + 1
-    assert all("|" not in column.meaning for column in COLUMNS.values())
+def test_the_dictionary_tells_the_parameters_and_the_unit_that_were_used():
+    params = {
+        "quality_metrics": {"metric_params": {"isi_violation": {"isi_threshold_ms": 2.5}, "drift": {"direction": "x"}}},
+        "unit_locations": {"method": "center_of_mass"},
+    }
+    told = data_dictionary(params, is_in_uV=False)
+    assert told["isi_violations_count"].meaning == "Number of inter-spike intervals below 2.5 ms."
+    assert told["x_um"].meaning == "Estimated position of the unit across the probe (center_of_mass)."
+    assert (told["amplitude_median"].unit, told["recovery_slope"].unit) == ("counts", "counts/s")
+    # nobody knows these: they stay names rather than become defaults that may not have been used
+    assert told["drift_ptp"].meaning.endswith("along x over interval_s s intervals.")
+    assert (
+        told["firing_range"].meaning
+        == "percentilesth to percentilesth percentile of the firing rate in bin_size_s s bins."
+    )

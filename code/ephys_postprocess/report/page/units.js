@@ -4,13 +4,12 @@ const MAIN_COLUMNS = ["unit_id", "label", "main_channel_id", "y_um", "num_spikes
   "amplitude_cutoff", "isi_violations_ratio", "amplitude_median", "drift_ptp", "peak_to_trough_duration"];
 
 function makeUnitColumns() {
-  const { has_locations } = DATA.units, plain = (name, unit, meaning, source, read, isText) => ({ name, unit, meaning, source, read, isText });
+  const { has_locations } = DATA.units, beside = new Map(DATA.columns_beside_metrics.map(column => [column.name, column])), told = (name, read, isText) => ({ ...beside.get(name), read, isText }), plain = (name, unit, meaning, source, read, isText) => ({ name, unit, meaning, source, read, isText });
   return [
-    plain("unit_id", "", "Name of the unit, as the spike sorter gave it.", "", idOf, true),
+    told("unit_id", idOf, true),
     { ...plain("label", "", "Your label: good, mua, noise or non_soma.", "", labelOfUnit, true), className: unit => labelOfUnit(unit) ? `label ${labelOfUnit(unit)}` : "" },
-    plain("main_channel_id", "", "Channel on which the template is largest.", "", unit => DATA.probe.ids[mainChannelOf(unit)], true),
-    ...(has_locations ? [plain("x_um", "µm", "Estimated position of the unit across the probe.", "unit_locations", unitX),
-      plain("y_um", "µm", "Estimated position of the unit along the probe.", "unit_locations", unitY)] : []),
+    told("main_channel_id", unit => DATA.probe.ids[mainChannelOf(unit)], true),
+    ...(has_locations ? [told("x_um", unitX), told("y_um", unitY)] : []),
     ...DATA.columns.map(column => ({ ...column, read: unit => valueOf(column.name, unit), stored: unit => unpack(DATA.metrics[column.name])[unit], why: unit => whyMissing(column.name, unit) || "no value" })),
     ...DATA.presets.map(preset => ({ ...plain(preset.column, "", preset.meaning, "", unit => preset.labels[unit], true), group: "labels" })),
     ...DATA.properties.map(property => ({ ...plain(property.name, "", "As the spike sorter, or whoever saved the sorting, gave it.", "sorting",

@@ -46,7 +46,7 @@ class SpikeLocations:
         self._largest_channels = largest_channels
         self._scaling = scaling
         self.margin_samples = max(self._num_before, num_after)
-        self.locations = np.zeros(spikes.num_spikes, dtype=[(name, "float32") for name in columns])
+        self.spike_locations = np.zeros(spikes.num_spikes, dtype=[(name, "float32") for name in columns])
 
     def consume(self, traces, origin_sample, segment_index, first_spike, last_spike):  # noqa: ARG002
         traces = self._scaling.comparable(traces)
@@ -55,10 +55,10 @@ class SpikeLocations:
         if self._largest_channels is not None:
             channels = self._largest_channels(traces, rows, channels)
         found = self._locator(traces, rows - self._num_before, channels)
-        if "alpha" in self.locations.dtype.names:
-            found[:, self.locations.dtype.names.index("alpha")] *= self._scaling.factor_left
-        for column, name in enumerate(self.locations.dtype.names):
-            self.locations[name][first_spike:last_spike] = found[:, column]
+        if "alpha" in self.spike_locations.dtype.names:
+            found[:, self.spike_locations.dtype.names.index("alpha")] *= self._scaling.factor_left
+        for column, name in enumerate(self.spike_locations.dtype.names):
+            self.spike_locations[name][first_spike:last_spike] = found[:, column]
 
 
 def prepare_spike_locations(
@@ -74,7 +74,7 @@ def prepare_spike_locations(
     spike_retriever_kwargs=None,
     prototype=None,
 ) -> SpikeLocations:
-    """The consumer to hand to `run_trace_pass`; its `locations` are complete after the pass.
+    """The consumer to hand to `run_trace_pass`; its `spike_locations` are complete after the pass.
 
     Parameters
     ----------

@@ -1,11 +1,12 @@
 """Quality metrics of spike amplitudes.
 
-Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
-and values are those of SpikeInterface 0.105; `spikes.periods` are its `periods`. `amplitudes` is float32 (num_spikes,),
-in the order of the spike vector.
+Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names and values
+are those of SpikeInterface 0.105; `spikes.periods` are its `periods`. `spike_amplitudes` and `amplitude_scalings` are
+float32 (num_spikes,), in the order of the spike vector.
 """
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,18 +19,18 @@ MOST_SAMPLES = 2.0**62  # longer than any recording
 
 
 def snr(
-    templates: np.ndarray,
+    average_templates: np.ndarray,
     main_channel_indices: np.ndarray,
     noise_levels: np.ndarray,
     nbefore: int,
-    peak_sign: str = "both",
-    method: str = "extremum",
+    peak_sign: str,
+    method: str,
 ):
     """snr: float64, the template's amplitude on its main channel over the noise there.
 
     Parameters
     ----------
-    templates : float32 (num_units, num_samples, num_channels)
+    average_templates : float32 (num_units, num_samples, num_channels)
     main_channel_indices : int64 (num_units,)
     noise_levels : float (num_channels,)
     nbefore : int
@@ -41,7 +42,7 @@ def snr(
     ----------
     `compute_snrs` of SpikeInterface, exactly; NaN where that is infinite, for a noise level of 0.
     """
-    on_main = templates[np.arange(templates.shape[0]), :, main_channel_indices]
+    on_main = average_templates[np.arange(average_templates.shape[0]), :, main_channel_indices]
     if method == "extremum":
         extremum = {
             "both": lambda t: np.abs(t).max(axis=1),
@@ -61,29 +62,29 @@ def snr(
     return {"snr": snrs}, reasons_where(noise == 0, "the noise level of the main channel is 0")
 
 
-def amplitude_median(spikes: SpikeTrains, amplitudes: np.ndarray):
+def amplitude_median(spikes: SpikeTrains, spike_amplitudes: np.ndarray):
     """amplitude_median: float64, as the amplitudes; NaN without spikes."""
     medians = np.full(spikes.num_units, np.nan)
-    for unit_index, own in _by_unit(spikes, amplitudes):
+    for unit_index, own in _by_unit(spikes, spike_amplitudes):
         medians[unit_index] = np.median(own)
     return {"amplitude_median": medians}, _no_spikes(spikes)
 
 
 def amplitude_cutoff(
     spikes: SpikeTrains,
-    amplitudes: np.ndarray,
-    num_histogram_bins: int = 100,
-    histogram_smoothing_value: float = 3,
-    amplitudes_bins_min_ratio: float = 5,
+    amplitude_scalings: np.ndarray,
+    num_histogram_bins: int,
+    histogram_smoothing_value: float,
+    amplitudes_bins_min_ratio: float,
 ):
     """amplitude_cutoff: float64 share of spikes missing below the threshold, at most 0.5.
 
     References
     ----------
-    `compute_amplitude_cutoffs` of SpikeInterface, exactly; it takes amplitude scalings where there are any. NaN for
-    fewer than num_histogram_bins * amplitudes_bins_min_ratio spikes.
+    `compute_amplitude_cutoffs` of SpikeInterface, exactly; where there are no amplitude scalings it is given
+    `spike_amplitudes`. NaN for fewer than num_histogram_bins * amplitudes_bins_min_ratio spikes.
     """
-    ordered = amplitudes[spikes.order_by_unit]
+    ordered = amplitude_scalings[spikes.order_by_unit]
     for start, stop in itertools.pairwise(spikes.unit_edges):
         if stop > start and np.median(ordered[start:stop]) < 0:
             ordered[start:stop] *= -1
@@ -98,10 +99,10 @@ def amplitude_cutoff(
 
 def noise_cutoff(
     spikes: SpikeTrains,
-    amplitudes: np.ndarray,
-    high_quantile: float = 0.25,
-    low_quantile: float = 0.1,
-    n_bins: int = 100,
+    spike_amplitudes: np.ndarray,
+    high_quantile: float,
+    low_quantile: float,
+    n_bins: int,
 ):
     """noise_cutoff: float64 standard deviations by which low bins exceed high ones; noise_ratio: low over highest bin.
 
@@ -111,7 +112,7 @@ def noise_cutoff(
     """
     cutoffs, ratios = np.full(spikes.num_units, np.nan), np.full(spikes.num_units, np.nan)
     reasons = _no_spikes(spikes)
-    for unit_index, own in _by_unit(spikes, amplitudes):
+    for unit_index, own in _by_unit(spikes, spike_amplitudes):
         if np.median(own) < 0:
             own = -own
         cutoffs[unit_index], ratios[unit_index], reason = _noise_cutoff(own, high_quantile, low_quantile, n_bins)
@@ -122,17 +123,20 @@ def noise_cutoff(
 
 def amplitude_cv(
     spikes: SpikeTrains,
-    amplitudes: np.ndarray,
-    average_num_spikes_per_bin: float = 50,
-    percentiles: tuple[float, float] = (5, 95),
-    min_num_bins: int = 10,
+    amplitudes: Mapping[str, np.ndarray],
+    amplitude_extension: str,
+    average_num_spikes_per_bin: float,
+    percentiles: tuple[float, float],
+    min_num_bins: int,
 ):
     """amplitude_cv_median, amplitude_cv_range: float64, of the standard deviation over the mean in time bins.
 
     Parameters
     ----------
     spikes : SpikeTrains
-    amplitudes : float32 (num_spikes,)
+    amplitudes : mapping to float32 (num_spikes,)
+        By extension.
+    amplitude_extension : "spike_amplitudes" | "amplitude_scalings"
     average_num_spikes_per_bin : float
         Sets each unit's own bin by its firing rate.
     percentiles : (float, float)
@@ -146,7 +150,7 @@ def amplitude_cv(
     """
     medians, ranges = np.full(spikes.num_units, np.nan), np.full(spikes.num_units, np.nan)
     reasons = _no_spikes(spikes)
-    spreads, spread_edges = _spreads_in_bins(spikes, amplitudes, average_num_spikes_per_bin)
+    spreads, spread_edges = _spreads_in_bins(spikes, amplitudes[amplitude_extension], average_num_spikes_per_bin)
     for unit_index in np.flatnonzero(np.diff(spikes.unit_edges)):
         own = spreads[spread_edges[unit_index] : spread_edges[unit_index + 1]]
         if own.size < min_num_bins:

@@ -1,5 +1,7 @@
 """Quality metrics of how far a unit moves along the probe."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ephys_postprocess.records import SpikeTrains
@@ -9,19 +11,21 @@ from ephys_postprocess.stages.quality.observed_time import observed_time
 
 def drift(
     spikes: SpikeTrains,
-    positions_um: np.ndarray,
-    interval_s: float = 60,
-    min_spikes_per_interval: int = 100,
-    min_fraction_valid_intervals: float = 0.5,
-    min_num_bins: int = 2,
+    spike_locations: Mapping[str, np.ndarray],
+    direction: str,
+    interval_s: float,
+    min_spikes_per_interval: int,
+    min_fraction_valid_intervals: float,
+    min_num_bins: int,
 ):
     """drift_ptp, drift_std, drift_mad: float64 µm, of a unit's median position in intervals.
 
     Parameters
     ----------
     spikes : SpikeTrains
-    positions_um : float64 (num_spikes,)
-        Spike locations along the direction of interest; NaN for spikes that have none, which are left out.
+    spike_locations : mapping to float (num_spikes,)
+        By direction, µm; NaN for spikes that have none, which are left out.
+    direction : "x" | "y" | "z"
     interval_s : float
     min_spikes_per_interval : int
         Intervals with fewer located spikes are not valid.
@@ -41,6 +45,7 @@ def drift(
     0.5: it asks for at most that fraction of intervals that are not valid, the opposite of what it documents. It also
     leaves out the last interval of a segment that ends with one, unless it is the last segment.
     """
+    positions_um = spike_locations[direction]
     interval_samples = int(interval_s * spikes.sampling_frequency_hz)
     intervals, starts, unit_edges = observed_time(spikes).bins(np.full(spikes.num_units, interval_samples))
     is_located = np.isfinite(positions_um)

@@ -11,15 +11,6 @@ from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.quality.pc_nearest import DistanceScreen
 
 NN_ADVANCED_COLUMNS = ("nn_isolation", "nn_noise_overlap")
-NN_ADVANCED_PARAMETERS = {
-    "max_spikes": 1000,
-    "min_spikes": 10,
-    "min_fr": 0.0,
-    "n_neighbors": 4,
-    "n_components": 10,
-    "min_spatial_overlap": 0.5,
-    "seed": 0,
-}
 
 
 @dataclass(frozen=True)
@@ -42,9 +33,9 @@ def nn_advanced(
     mask: np.ndarray,
     num_spikes: np.ndarray,
     firing_rates_hz: np.ndarray,
-    noise_snippets: np.ndarray | None = None,
-    parameters: Mapping[str, object] | None = None,
-    num_threads: int = 1,
+    noise_snippets: np.ndarray | None,
+    parameters: Mapping[str, object],
+    num_threads: int,
     unit_ranks: np.ndarray | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[int, str]]]:
     """Nearest-neighbor isolation and noise overlap of every unit.
@@ -58,10 +49,10 @@ def nn_advanced(
     num_spikes : int (num_units,)
         Of all spikes, as are the rates.
     firing_rates_hz : float64 (num_units,)
-    noise_snippets : float32 (max_spikes, num_samples, num_channels), optional
+    noise_snippets : float32 (max_spikes, num_samples, num_channels) or None
         Stretches of the recording at random times, in µV. Without them there is no nn_noise_overlap.
     parameters : mapping
-        Those of NN_ADVANCED_PARAMETERS that differ.
+        As SpikeInterface has them; `radius_um` is the sparsity's business.
     num_threads : int
         Changes no value.
     unit_ranks : int (num_units,), optional
@@ -80,7 +71,7 @@ def nn_advanced(
     the same seed. Unlike these: right for string unit ids, and the peak is looked up on the unit's own channels in
     the median of its waveforms, so that sparse waveforms and missing median templates do no harm.
     """
-    parameters = _checked_parameters(parameters or {})
+    parameters = _checked_parameters(parameters)
     units = UnitWaveforms(
         waveforms, np.asarray(spike_unit_indices, dtype=np.int64), Sparsity(np.asarray(mask, dtype=bool))
     )
@@ -232,10 +223,7 @@ def _without(snippets: np.ndarray, component: np.ndarray) -> np.ndarray:
 
 
 def _checked_parameters(parameters: Mapping[str, object]) -> dict:
-    unknown = set(parameters) - set(NN_ADVANCED_PARAMETERS) - {"radius_um"}  # radius_um belongs to the sparsity
-    if unknown:
-        raise ParameterError(f"nn_advanced: unknown parameters {sorted(unknown)}.")
-    checked = {**NN_ADVANCED_PARAMETERS, **parameters}
+    checked = dict(parameters)
     checked["seed"] = 0 if checked["seed"] is None else checked["seed"]  # a run must be repeatable
     for key in ("max_spikes", "n_neighbors", "n_components"):
         if checked[key] < 1:

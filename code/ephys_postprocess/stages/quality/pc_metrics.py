@@ -23,12 +23,6 @@ PC_METRIC_COLUMNS = {
     "nearest_neighbor": ("nn_hit_rate", "nn_miss_rate"),
     "silhouette": ("silhouette",),
 }
-PC_METRIC_PARAMETERS = {
-    "mahalanobis": {},
-    "d_prime": {},
-    "nearest_neighbor": {"max_spikes": 10000, "n_neighbors": 5},
-    "silhouette": {"method": "simplified"},
-}
 
 # A unit's outcome: for each column its value, and for some columns why it is NaN.
 _Outcome = tuple[dict[str, float], dict[str, str]]
@@ -39,9 +33,8 @@ def pc_metrics(
     spike_unit_indices: np.ndarray,
     mask: np.ndarray,
     main_channels: np.ndarray,
-    metric_names: Collection[str] = tuple(PC_METRIC_COLUMNS),
-    parameters: Mapping[str, Mapping[str, object]] | None = None,
-    num_threads: int = 1,
+    parameters: Mapping[str, Mapping[str, object]],
+    num_threads: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[int, str]]]:
     """Quality metrics of every unit from the principal components of its and its neighbors' spikes.
 
@@ -55,10 +48,8 @@ def pc_metrics(
         The units' sparse channels; all True when not sparse.
     main_channels : int (num_units,)
         Channel index of each unit's largest peak.
-    metric_names : collection of str
-        Out of PC_METRIC_COLUMNS.
     parameters : mapping
-        For each metric those of PC_METRIC_PARAMETERS that differ from it.
+        For each metric asked for, out of PC_METRIC_COLUMNS, its parameters.
     num_threads : int
         Changes no value.
 
@@ -71,7 +62,7 @@ def pc_metrics(
     Raises
     ------
     ParameterError
-        For an unknown metric, or a parameter it has not or cannot use.
+        For a parameter that a metric cannot use.
 
     Notes
     -----
@@ -81,7 +72,7 @@ def pc_metrics(
     ----------
     SpikeInterface 0.105.3 `metrics/quality/pca_metrics.py`.
     """
-    parameters = _checked_parameters(metric_names, parameters or {})
+    _check_parameters(parameters)
     spikes = _pc_spikes(projections, spike_unit_indices, mask, main_channels)
     within_units = None
     if "nearest_neighbor" in parameters:
@@ -99,23 +90,13 @@ def pc_metrics(
     return columns, {name: why for name, why in reasons.items() if why}
 
 
-def _checked_parameters(metric_names: Collection[str], parameters: Mapping) -> dict[str, dict]:
-    """All parameters of the metrics asked for, defaults filled in."""
-    checked = {}
-    for name in metric_names:
-        if name not in PC_METRIC_PARAMETERS:
-            raise ParameterError(f"{name}: no such PC metric; there are {', '.join(PC_METRIC_PARAMETERS)}.")
-        unknown = set(parameters.get(name, {})) - set(PC_METRIC_PARAMETERS[name])
-        if unknown:
-            raise ParameterError(f"{name}: unknown parameters {sorted(unknown)}.")
-        checked[name] = {**PC_METRIC_PARAMETERS[name], **parameters.get(name, {})}
-    for key, value in checked.get("nearest_neighbor", {}).items():
+def _check_parameters(parameters: Mapping) -> None:
+    for key, value in parameters.get("nearest_neighbor", {}).items():
         if value < 1:
             raise ParameterError(f"nearest_neighbor.{key}: must be at least 1 (got {value}).")
-    method = checked.get("silhouette", {}).get("method", "simplified")
+    method = parameters.get("silhouette", {}).get("method", "simplified")
     if method not in ("simplified", "full"):
         raise ParameterError(f"silhouette.method: must be 'simplified' or 'full' (got {method!r}).")
-    return checked
 
 
 def _pc_spikes(projections, spike_unit_indices, mask, main_channels) -> PcSpikes:

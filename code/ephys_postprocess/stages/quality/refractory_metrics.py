@@ -1,10 +1,11 @@
 """Quality metrics of spikes that follow each other too closely for one neuron.
 
-Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
-and values are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
+Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names and values
+are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
 """
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -24,7 +25,7 @@ CONFIDENCE = 0.9  # of the sliding refractory period
 NEWTON_STEPS = 5  # each doubles the digits; the start has two
 
 
-def isi_violation(spikes: SpikeTrains, isi_threshold_ms: float = 1.5, min_isi_ms: float = 0):
+def isi_violation(spikes: SpikeTrains, isi_threshold_ms: float, min_isi_ms: float):
     """isi_violations_ratio: float64; isi_violations_count: int64, -1 without spikes.
 
     Parameters
@@ -57,7 +58,7 @@ def isi_violation(spikes: SpikeTrains, isi_threshold_ms: float = 1.5, min_isi_ms
     return columns, reasons_where(counts == 0, "no spikes")
 
 
-def rp_violation(spikes: SpikeTrains, refractory_period_ms: float = 1.0, censored_period_ms: float = 0.0):
+def rp_violation(spikes: SpikeTrains, refractory_period_ms: float, censored_period_ms: float):
     """rp_contamination: float64; rp_violations: int64 pairs of spikes within the period, -1 without spikes.
 
     References
@@ -78,12 +79,12 @@ def rp_violation(spikes: SpikeTrains, refractory_period_ms: float = 1.0, censore
 
 def sliding_rp_violation(
     spikes: SpikeTrains,
-    min_spikes: int = 0,
-    bin_size_ms: float = 0.25,
-    window_size_s: float = 1,
-    exclude_ref_period_below_ms: float = 0.5,
-    max_ref_period_ms: float = 10,
-    contamination_values: np.ndarray | None = None,
+    min_spikes: int,
+    bin_size_ms: float,
+    window_size_s: float,
+    exclude_ref_period_below_ms: float,
+    max_ref_period_ms: float,
+    contamination_values: Sequence[float] | None,
 ):
     """sliding_rp_violation: float64, the least contamination excluded with 90 % confidence at some refractory period.
 

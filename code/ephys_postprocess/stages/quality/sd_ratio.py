@@ -11,13 +11,13 @@ from ephys_postprocess.stages.quality.formulas import reasons_where
 
 def sd_ratio(
     spikes: SpikeTrains,
-    amplitudes: np.ndarray,
-    templates: np.ndarray,
+    spike_amplitudes: np.ndarray,
+    average_templates: np.ndarray,
     main_channel_indices: np.ndarray,
     trace_deviations: np.ndarray,
-    censored_period_ms: float = 4.0,
-    correct_for_drift: bool = True,
-    correct_for_template_itself: bool = True,
+    censored_period_ms: float,
+    correct_for_drift: bool,
+    correct_for_template_itself: bool,
     num_spikes_in_traces: np.ndarray | None = None,
 ):
     """sd_ratio: float64 standard deviation of a unit's amplitudes over that of the noise on its main channel.
@@ -25,9 +25,8 @@ def sd_ratio(
     Parameters
     ----------
     spikes : SpikeTrains
-    amplitudes : float32 (num_spikes,)
-        `spike_amplitudes`.
-    templates : float32 (num_units, num_samples, num_channels)
+    spike_amplitudes : float32 (num_spikes,)
+    average_templates : float32 (num_units, num_samples, num_channels)
     main_channel_indices : int64 (num_units,)
     trace_deviations : float64 (num_channels,)
         Standard deviations of the whole traces.
@@ -44,11 +43,12 @@ def sd_ratio(
     how many of the unit's spikes happen to lie there decides what is left once the template's variance is taken out.
     """
     is_kept = _outside_censored_period(spikes, round(censored_period_ms * 1e-3 * spikes.sampling_frequency_hz))
-    ordered = amplitudes[spikes.order_by_unit]
+    ordered = spike_amplitudes[spikes.order_by_unit]
     noise = trace_deviations[main_channel_indices]
     if correct_for_template_itself:
         num_spikes = np.diff(spikes.unit_edges) if num_spikes_in_traces is None else num_spikes_in_traces
-        variances = _template_variances(num_spikes, sum(spikes.segment_lengths), templates, main_channel_indices)
+        num_samples = sum(spikes.segment_lengths)
+        variances = _template_variances(num_spikes, num_samples, average_templates, main_channel_indices)
         with np.errstate(invalid="ignore"):
             noise = np.sqrt(noise**2 - variances)
     ratios = np.full(spikes.num_units, np.nan)

@@ -1,7 +1,7 @@
 """Quality metrics of how often and how steadily a unit fires.
 
-Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names, defaults
-and values are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
+Every metric returns its columns, {name: array (num_units,)}, and {unit index: why a value is missing}. Names and values
+are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def firing_rate(spikes: SpikeTrains):
     return {"firing_rate": np.where(counts == 0, np.nan, _rates_hz(spikes))}, reasons_where(counts == 0, "no spikes")
 
 
-def presence_ratio(spikes: SpikeTrains, bin_duration_s: float = 60.0, mean_fr_ratio_thresh: float = 0.0):
+def presence_ratio(spikes: SpikeTrains, bin_duration_s: float, mean_fr_ratio_thresh: float):
     """presence_ratio: float64 share of bins in which the unit fires more than the threshold.
 
     Parameters
@@ -57,7 +57,7 @@ def presence_ratio(spikes: SpikeTrains, bin_duration_s: float = 60.0, mean_fr_ra
     return _where_measurable(spikes, "presence_ratio", ratios, num_bins, bin_duration_s)
 
 
-def firing_range(spikes: SpikeTrains, bin_size_s: float = 5, percentiles: tuple[float, float] = (5, 95)):
+def firing_range(spikes: SpikeTrains, bin_size_s: float, percentiles: tuple[float, float]):
     """firing_range: float64 Hz between two percentiles of the rates in bins.
 
     References

@@ -38,20 +38,19 @@ def valid_unit_periods(
     spikes: SpikeTrains,
     amplitude_scalings: np.ndarray,
     *,
-    period_duration_s_absolute: float = 30.0,
-    period_target_num_spikes: int = 300,
-    period_mode: str = "absolute",
-    relative_margin_size: float = 1.0,
-    min_num_periods_relative: int = 5,
-    fp_threshold: float = 0.1,
-    fn_threshold: float = 0.1,
-    minimum_valid_period_duration: float = 180,
-    refractory_period_ms: float = 0.8,
-    censored_period_ms: float = 0.0,
-    num_histogram_bins: int = 50,
-    histogram_smoothing_value: float = 3,
-    amplitudes_bins_min_ratio: float = 5,
-    user_defined_periods: np.ndarray | None = None,
+    period_duration_s_absolute: float,
+    period_target_num_spikes: int,
+    period_mode: str,
+    relative_margin_size: float,
+    min_num_periods_relative: int,
+    fp_threshold: float,
+    fn_threshold: float,
+    minimum_valid_period_duration: float,
+    refractory_period_ms: float,
+    censored_period_ms: float,
+    num_histogram_bins: int,
+    histogram_smoothing_value: float,
+    amplitudes_bins_min_ratio: float,
 ) -> ValidUnitPeriods:
     """Periods of each unit with few false positives and few false negatives.
 
@@ -71,8 +70,6 @@ def valid_unit_periods(
         For the false positives.
     num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio
         For the false negatives.
-    user_defined_periods : PERIOD_DTYPE (num_user_periods,) or None
-        Added to the valid ones (method "combined").
 
     References
     ----------
@@ -97,8 +94,6 @@ def valid_unit_periods(
     fns = fraction_missing(positive, rows, num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio)
     fps, fns = (np.where(np.isnan(rates), 1.0, rates) for rates in (fps, fns))
     valid = periods[(fps < fp_threshold) & (fns < fn_threshold)]
-    if user_defined_periods is not None:
-        valid = np.concatenate([valid, user_defined_periods.astype(PERIOD_DTYPE)])
     merged = merge_touching(valid)
     lengths = merged["end_sample_index"] - merged["start_sample_index"]
     is_long = lengths >= int(minimum_valid_period_duration * spikes.sampling_frequency_hz)

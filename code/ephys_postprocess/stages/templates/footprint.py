@@ -9,8 +9,8 @@ from ephys_postprocess.stages.templates.exponential_decay import bounds_of, fit_
 LEAST_DISTANCES = 4  # a tetrode's: up to so many different ones do not determine an exponential
 
 
-def velocity_fits(template, locations_um, sampling_frequency_hz, depth_axis, min_channels, min_r2, column_range):
-    """(above, below): speed of the trough away from the largest channel, µm/ms; NaN where a line does not fit.
+def velocity_fits(template, locations_um, sampling_frequency_hz, depth_axis, *, min_channels, min_r2, column_range):
+    """velocity_above, _below: speed of the trough away from the largest channel, µm/ms; NaN where a line does not fit.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ def velocity_fits(template, locations_um, sampling_frequency_hz, depth_axis, min
     ----------
     `get_velocity_fits` of SpikeInterface 0.105: Theil-Sen line of the trough's time over distance.
     """
+    if template.shape[1] == 0:
+        return {"velocity_above": np.nan, "velocity_below": np.nan}
     template, locations_um = _in_column(template, locations_um, column_range, 1 - depth_axis)
     template, locations_um = _by_depth(template, locations_um, depth_axis)
     _, peak_channel = np.unravel_index(template.argmin(), template.shape)
@@ -40,10 +42,15 @@ def velocity_fits(template, locations_um, sampling_frequency_hz, depth_axis, min
         if is_beside.sum() >= min_channels:
             slowness, r2 = _robust_line(distances_um[is_beside], times_ms[is_beside])
         velocities.append(1 / slowness if r2 > min_r2 and slowness != 0 else np.nan)
-    return tuple(velocities)
+    return dict(zip(("velocity_above", "velocity_below"), velocities, strict=True))
 
 
-def exp_decays(fadings, min_r2=0.2, linear_fit=False):
+def exp_decay(template, locations_um, _frequency, _depth_axis, *, min_r2, **options):  # noqa: ARG001 - `exp_decays` asks
+    """exp_decay: not yet the decay, but the unit's `fading` or None; `exp_decays` then fits all units side by side."""
+    return {"exp_decay": fading(template, locations_um, **options) if template.shape[1] else None}
+
+
+def exp_decays(fadings, min_r2, linear_fit):
     """Decay of the amplitude with distance from the largest channel: 1/µm, or µV/µm for a line; NaN without a fit.
 
     Parameters
@@ -74,12 +81,13 @@ def exp_decays(fadings, min_r2=0.2, linear_fit=False):
 def fading(
     template,
     locations_um,
-    peak_function="ptp",
-    linear_fit=False,
-    channel_tolerance=None,
-    min_channels_for_fit=None,
-    num_channels_for_fit=None,
-    normalize_decay=False,
+    *,
+    peak_function,
+    linear_fit,
+    channel_tolerance,
+    min_channels_for_fit,
+    num_channels_for_fit,
+    normalize_decay,
 ):
     """(distances from the largest channel, ascending, µm; amplitudes there), or None where channels are too few.
 
@@ -108,24 +116,26 @@ def fading(
     return distances_um, amplitudes
 
 
-def spread(template, locations_um, depth_axis, spread_threshold=0.2, spread_smooth_um=20, column_range=None):
-    """µm along the depth between the outermost channels whose smoothed amplitude exceeds the threshold.
+def spread(template, locations_um, _frequency, depth_axis, *, spread_threshold, spread_smooth_um, column_range):
+    """spread: µm along the depth between the outermost channels whose smoothed amplitude exceeds the threshold.
 
     References
     ----------
     `get_spread` of SpikeInterface 0.105. NaN where channels share one depth and smoothing is on, or amplitudes are 0.
     """
+    if template.shape[1] == 0:
+        return {"spread": np.nan}
     template, locations_um = _in_column(template, locations_um, column_range, 0)
     template, locations_um = _by_depth(template, locations_um, depth_axis)
     amplitudes, depths = np.ptp(template, axis=0), locations_um[:, depth_axis]
     if spread_smooth_um:
         distinct = np.unique(depths)
         if distinct.size < 2:
-            return np.nan
+            return {"spread": np.nan}
         amplitudes = _smoothed(amplitudes, spread_smooth_um / np.median(np.diff(distinct)))
     if not amplitudes.max() > 0:
-        return np.nan
-    return np.ptp(depths[amplitudes / amplitudes.max() > spread_threshold])
+        return {"spread": np.nan}
+    return {"spread": np.ptp(depths[amplitudes / amplitudes.max() > spread_threshold])}
 
 
 def _smoothed(values, sigma):

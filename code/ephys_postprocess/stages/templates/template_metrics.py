@@ -1,19 +1,16 @@
 """Shape of each unit's template on its main channel and over the channels around it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ephys_postprocess.stages.templates import footprint as template_footprint
 from ephys_postprocess.stages.templates.extrema import EXTREMA, find_extrema, half_width, upsample, upsampling_matrix
+from ephys_postprocess.stages.templates.footprint import exp_decays
 
 PEAKS_DATA_PROPERTIES = ("index", "width_left", "width_right", "half_width_left", "half_width_right")
-FOOTPRINT_COLUMNS = {
-    "velocity_fits": ("velocity_above", "velocity_below"),
-    "exp_decay": ("exp_decay",),
-    "spread": ("spread",),
-}
-FOOTPRINT_DEFAULTS = {"velocity_fits": {"min_channels": 3, "min_r2": 0.2, "column_range": None}}
+# Metric: its function and all its parameters. The function takes what a unit's template is and gives {column: value}.
+Metrics = Mapping[str, tuple[Callable, Mapping[str, object]]]
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,15 @@ def template_metrics(
     mask: np.ndarray,
     channel_locations_um: np.ndarray,
     sampling_frequency_hz: float,
-    metric_names: tuple[str, ...],
-    metric_params: dict[str, dict] | None = None,
+    main_channel_metrics: Metrics,
+    footprint_metrics: Metrics,
     *,
-    upsampling_factor: int = 10,
-    depth_direction: str = "y",
-    min_thresh_detect_peaks_troughs: float = 0.3,
-    edge_exclusion_ms: float = 0.09,
-    min_peak_trough_distance_ratio: float = 0.2,
-    min_extremum_distance_samples: int = 3,
+    upsampling_factor: int,
+    depth_direction: str,
+    min_thresh_detect_peaks_troughs: float,
+    edge_exclusion_ms: float,
+    min_peak_trough_distance_ratio: float,
+    min_extremum_distance_samples: int,
 ) -> TemplateMetrics:
     """Template metrics by name.
 
@@ -53,17 +50,16 @@ def template_metrics(
         Channels for the metrics over several channels; all true where templates are dense.
     channel_locations_um : float64 (num_channels, 2 or 3)
         The third is not used.
-    metric_names : tuple of str
-        Keys of `MAIN_CHANNEL_METRICS` and of `FOOTPRINT_COLUMNS`.
-    metric_params : dict
-        {metric: its parameters}, SpikeInterface's names and defaults.
+    main_channel_metrics : mapping
+        Their functions take (values, extrema, sampling_frequency_hz) of the template on the main channel.
+    footprint_metrics : mapping
+        Their functions take (template, locations_um, sampling_frequency_hz, depth_axis) on all of the unit's channels.
 
     References
     ----------
     `compute_template_metrics` of SpikeInterface 0.105. Where one unit makes it fail, all its units get NaN in that
     metric; here that unit alone does.
     """
-    params = metric_params or {}
     matrix = upsampling_matrix(templates.shape[1], upsampling_factor)
     frequency = sampling_frequency_hz * max(upsampling_factor, 1)
     num_units = templates.shape[0]
@@ -71,44 +67,26 @@ def template_metrics(
     edge_samples = max(int(edge_exclusion_ms / 1000 * frequency), 0)
     options = edge_samples, min_peak_trough_distance_ratio, min_extremum_distance_samples
     extrema = [find_extrema(values, min_thresh_detect_peaks_troughs, *options) for values in main]
-    rows = [{} for _ in range(num_units)]
+    rows: list[dict] = [{} for _ in range(num_units)]
     for unit_index, row in enumerate(rows):
-        for name in metric_names:
-            if name in MAIN_CHANNEL_METRICS:
-                own = params.get(name, {})
-                row |= MAIN_CHANNEL_METRICS[name](main[unit_index], extrema[unit_index], frequency, **own)
-    if footprint_names := [name for name in metric_names if name in FOOTPRINT_COLUMNS]:
-        locations = channel_locations_um[:, :2]
-        depth_axis = 1 if depth_direction == "y" else 0
-        for unit_index, row in enumerate(rows):
-            template = upsample(matrix, templates[unit_index][:, mask[unit_index]].astype(np.float64))
-            for name in footprint_names:
-                own = FOOTPRINT_DEFAULTS.get(name, {}) | params.get(name, {})
-                row |= _footprint(name, template, locations[mask[unit_index]], frequency, depth_axis, own)
-        if "exp_decay" in footprint_names:
-            _fit_decays(rows, params.get("exp_decay", {}))
+        for function, params in main_channel_metrics.values():
+            row |= function(main[unit_index], extrema[unit_index], frequency, **params)
+        if footprint_metrics:
+            own = mask[unit_index]
+            template = upsample(matrix, templates[unit_index][:, own].astype(np.float64))
+            where = channel_locations_um[own, :2], frequency, 1 if depth_direction == "y" else 0
+            for function, params in footprint_metrics.values():
+                row |= function(template, *where, **params)
+    if "exp_decay" in footprint_metrics:
+        _fit_decays(rows, footprint_metrics["exp_decay"][1])
     columns = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else {})}
     reasons = {name: _reasons(values) for name, values in columns.items() if values.dtype.kind == "f"}
     return TemplateMetrics(columns, reasons, _peaks_data(extrema), main.astype(templates.dtype))
 
 
-def _footprint(name, template, locations_um, frequency, depth_axis, params):
-    if template.shape[1] == 0:
-        return dict.fromkeys(FOOTPRINT_COLUMNS[name], None if name == "exp_decay" else np.nan)
-    if name == "velocity_fits":
-        values = template_footprint.velocity_fits(template, locations_um, frequency, depth_axis, **params)
-    elif name == "exp_decay":
-        own = {key: value for key, value in params.items() if key != "min_r2"}
-        values = (template_footprint.fading(template, locations_um, **own),)
-    else:
-        values = (template_footprint.spread(template, locations_um, depth_axis, **params),)
-    return dict(zip(FOOTPRINT_COLUMNS[name], values, strict=True))
-
-
 def _fit_decays(rows, params):
     """Put the decay where each row has the points it is fitted to: all fits at once are a fraction of the time."""
-    options = {key: params[key] for key in ("min_r2", "linear_fit") if key in params}
-    decays = template_footprint.exp_decays([row["exp_decay"] for row in rows], **options)
+    decays = exp_decays([row["exp_decay"] for row in rows], params["min_r2"], params["linear_fit"])
     for row, decay in zip(rows, decays, strict=True):
         row["exp_decay"] = decay
 
@@ -149,7 +127,7 @@ def repolarization_slope(values, extrema, frequency):
     return {"repolarization_slope": slope}
 
 
-def recovery_slope(values, extrema, frequency, recovery_window_ms=0.7):
+def recovery_slope(values, extrema, frequency, recovery_window_ms):
     """µV/s in the window after the peak that follows the trough."""
     peak = extrema["peak_after_index"]
     stop = min(int(peak + recovery_window_ms / 1000 * frequency), values.size)
@@ -187,7 +165,7 @@ def waveform_widths(_values, extrema, frequency):
     return {f"{name}_width": extrema[f"{name}_width"] * (1.0 / frequency) for name in EXTREMA}
 
 
-def waveform_baseline_flatness(values, _extrema, frequency, baseline_window_ms=(0.0, 0.5)):
+def waveform_baseline_flatness(values, _extrema, frequency, baseline_window_ms):
     """Largest deviation in the baseline window over the largest of all, both from the window's mean."""
     flatness = np.nan
     if baseline_window_ms is not None:
@@ -204,16 +182,3 @@ def _slope(values, frequency):
     times = np.arange(values.size) / frequency
     times -= times.mean()
     return (times * (values - values.mean())).sum() / (times**2).sum()
-
-
-MAIN_CHANNEL_METRICS = {
-    "peak_to_trough_duration": peak_to_trough_duration,
-    "half_width": half_widths,
-    "repolarization_slope": repolarization_slope,
-    "recovery_slope": recovery_slope,
-    "number_of_peaks": number_of_peaks,
-    "main_to_next_extremum_duration": main_to_next_extremum_duration,
-    "waveform_ratios": waveform_ratios,
-    "waveform_widths": waveform_widths,
-    "waveform_baseline_flatness": waveform_baseline_flatness,
-}

@@ -4,6 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from reference import declared
 
 from ephys_postprocess.records import SpikeTrains, UnitPeriods
 from ephys_postprocess.stages.quality.amplitude_metrics import amplitude_cutoff, amplitude_cv
@@ -26,7 +27,8 @@ def one_unit(samples, length, periods=None):
 
 def cutoff_of(amplitudes, **options):
     spikes, _ = one_unit(np.arange(amplitudes.size), amplitudes.size)
-    return amplitude_cutoff(spikes, amplitudes.astype(np.float32), **options)[0]["amplitude_cutoff"][0]
+    params = declared.of_metric("amplitude_cutoff", **options)
+    return amplitude_cutoff(spikes, amplitudes.astype(np.float32), **params)[0]["amplitude_cutoff"][0]
 
 
 def test_the_share_missing_does_not_hang_on_how_often_every_spike_is_there():
@@ -63,7 +65,9 @@ def test_amplitude_cv_in_periods_uses_their_bins_alone():
     amplitudes = np.where(np.arange(samples.size) % 2, 90.0, 110.0)
     amplitudes[(samples < 10_000) | (samples >= 30_000)] = 1e6
     spikes, rows = one_unit(samples, 40_000, [(10_000, 30_000)])
-    columns, reasons = amplitude_cv(spikes, amplitudes[rows].astype(np.float32), average_num_spikes_per_bin=20)
+    of_extension = {"spike_amplitudes": amplitudes[rows].astype(np.float32)}
+    params = declared.of_metric("amplitude_cv", average_num_spikes_per_bin=20)
+    columns, reasons = amplitude_cv(spikes, of_extension, **params)
     assert columns["amplitude_cv_median"][0] == pytest.approx(0.1)
     assert columns["amplitude_cv_range"][0] == pytest.approx(0.0, abs=1e-12)
     assert reasons == {}
@@ -81,7 +85,8 @@ def drifting(num_valid=10):
 
 def drift_of(samples, positions, length=10_000, periods=None, **options):
     spikes, rows = one_unit(samples, length, periods)
-    columns, reasons = drift(spikes, positions[rows], interval_s=1, min_spikes_per_interval=10, **options)
+    params = declared.of_metric("drift", interval_s=1, min_spikes_per_interval=10, **options)
+    columns, reasons = drift(spikes, {"y": positions[rows]}, **params)
     return columns["drift_ptp"][0], reasons.get(0)
 
 
@@ -119,6 +124,7 @@ def test_drift_counts_every_whole_interval_of_a_segment_that_ends_with_one():
     samples, positions = drifting()
     samples, segments = np.asarray(samples), np.repeat([0, 1], [100, 100])
     spikes = SpikeTrains(samples - 5000 * segments, np.zeros(200, np.int64), segments, 1, (5000, 5000), FREQUENCY_HZ)
-    columns, reasons = drift(spikes, positions, interval_s=1, min_spikes_per_interval=10, min_num_bins=5)
+    params = declared.of_metric("drift", interval_s=1, min_spikes_per_interval=10, min_num_bins=5)
+    columns, reasons = drift(spikes, {"y": positions}, **params)
     assert columns["drift_ptp"][0] == 45.0
     assert reasons == {}

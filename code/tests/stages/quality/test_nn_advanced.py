@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import declared
 from reference import nn_advanced as reference
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.stages.quality import nn_advanced as stage
+
+PARAMETERS = declared.of_metric("nn_advanced")
 
 
 @settings(max_examples=30, deadline=None)
@@ -37,7 +40,7 @@ def some_waveforms():
 
 
 def test_clear_clouds_are_isolated_and_few_spikes_have_a_reason():
-    columns, reasons = stage.nn_advanced(*some_waveforms())
+    columns, reasons = stage.nn_advanced(*some_waveforms(), PARAMETERS, 1)
     assert (columns["nn_isolation"][:3] > 0.99).all()
     assert (columns["nn_noise_overlap"][:3] < 0.1).all()
     assert np.isnan(columns["nn_isolation"][3])
@@ -46,25 +49,26 @@ def test_clear_clouds_are_isolated_and_few_spikes_have_a_reason():
 
 
 def test_threads_change_nothing():
-    alone, _ = stage.nn_advanced(*some_waveforms(), num_threads=1)
-    together, _ = stage.nn_advanced(*some_waveforms(), num_threads=4)
+    alone, _ = stage.nn_advanced(*some_waveforms(), PARAMETERS, num_threads=1)
+    together, _ = stage.nn_advanced(*some_waveforms(), PARAMETERS, num_threads=4)
     for name, values in alone.items():
         np.testing.assert_array_equal(values, together[name])
 
 
 def test_without_noise_there_is_no_overlap_and_a_reason():
     *arguments, _ = some_waveforms()
-    columns, reasons = stage.nn_advanced(*arguments)
+    columns, reasons = stage.nn_advanced(*arguments, None, PARAMETERS, 1)
     assert np.isnan(columns["nn_noise_overlap"]).all()
     assert reasons["nn_noise_overlap"][0] == "no noise snippets"
 
 
 def test_a_unit_alone_is_isolated():
     waveforms, _, mask, num_spikes, rates_hz, _ = some_waveforms()
-    columns, _ = stage.nn_advanced(waveforms, np.zeros(200, dtype=int), mask[:1], num_spikes[:1], rates_hz[:1])
+    units = np.zeros(200, dtype=int)
+    columns, _ = stage.nn_advanced(waveforms, units, mask[:1], num_spikes[:1], rates_hz[:1], None, PARAMETERS, 1)
     assert columns["nn_isolation"] == 1
 
 
 def test_wrong_parameters_are_refused():
     with pytest.raises(ParameterError):
-        stage.nn_advanced(*some_waveforms(), parameters={"n_neighbours": 4})
+        stage.nn_advanced(*some_waveforms(), PARAMETERS | {"n_neighbors": 0}, 1)

@@ -86,13 +86,13 @@ def test_a_steady_unit_is_present_however_the_recording_is_cut():
     cut = trains(np.zeros_like(line), line - starts[segments], segments, 1, (1900, 2300, 5800))
     for spikes in (whole, cut):
         assert presence_ratio(spikes, 1.0, 0.9)[0]["presence_ratio"].tolist() == [1.0]
-        assert firing_range(spikes, 1.0)[0]["firing_range"].tolist() == [0.0]
+        assert firing_range(spikes, 1.0, (5.0, 95.0))[0]["firing_range"].tolist() == [0.0]
 
 
 def test_segments_shorter_than_a_bin_share_it():
     spikes = trains([0, 0, 1], [5, 5, 5], [0, 19, 0], 2, (50,) * 20)  # 20 trials of 50 ms: two bins of 0.5 s
-    assert presence_ratio(spikes, 0.5)[0]["presence_ratio"].tolist() == [1.0, 0.5]
-    columns, reasons = presence_ratio(spikes, 1.5)
+    assert presence_ratio(spikes, 0.5, 0.0)[0]["presence_ratio"].tolist() == [1.0, 0.5]
+    columns, reasons = presence_ratio(spikes, 1.5, 0.0)
     assert np.isnan(columns["presence_ratio"]).all()
     assert reasons == dict.fromkeys((0, 1), "the recording is shorter than one bin of 1.5 s")
 
@@ -114,11 +114,11 @@ def test_an_interval_of_exactly_the_threshold_is_no_violation_wherever_it_lies(f
     for interval, expected in ((threshold, 0), (threshold - 1, firsts.size)):
         samples = np.sort(np.concatenate([firsts, firsts + interval]))
         spikes = trains(np.zeros_like(samples), samples, num_units=1, lengths=(21_000_000,), frequency=frequency)
-        counts = isi_violation(spikes, isi_threshold_ms=threshold / frequency * 1e3)[0]["isi_violations_count"]
+        counts = isi_violation(spikes, threshold / frequency * 1e3, 0.0)[0]["isi_violations_count"]
         assert counts.tolist() == [expected]
 
 
 def test_a_threshold_between_samples_counts_the_samples_below():
     spikes = trains([0] * 4, [0, 37, 1000, 1038], num_units=1, lengths=(2000,), frequency=25_000.0)
-    assert isi_violation(spikes, isi_threshold_ms=1.5)[0]["isi_violations_count"].tolist() == [1]  # 37.5 samples
-    assert rp_violation(spikes, refractory_period_ms=1.52)[0]["rp_violations"].tolist() == [2]  # 38 samples, included
+    assert isi_violation(spikes, 1.5, 0.0)[0]["isi_violations_count"].tolist() == [1]  # 37.5 samples
+    assert rp_violation(spikes, 1.52, 0.0)[0]["rp_violations"].tolist() == [2]  # 38 samples, included

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import declared
 from reference import pc_metrics as reference
 
 from ephys_postprocess.errors import ParameterError
@@ -31,8 +32,8 @@ def some_spikes(seed, num_units=4, num_channels=5, num_components=2, num_spikes=
 
 
 def both_silhouettes(arguments, parameters=None, num_threads=1):
-    columns, reasons = stage.pc_metrics(*arguments, parameters=parameters, num_threads=num_threads)
-    full, _ = stage.pc_metrics(*arguments, metric_names=["silhouette"], parameters={"silhouette": {"method": "full"}})
+    columns, reasons = stage.pc_metrics(*arguments, declared.of_pc_metrics(**parameters or {}), num_threads)
+    full, _ = stage.pc_metrics(*arguments, {"silhouette": {"method": "full"}}, num_threads)
     return {**columns, "silhouette_full": full["silhouette"]}, reasons
 
 
@@ -63,7 +64,8 @@ def test_two_clouds_by_hand():
         units,
         np.ones((2, 1), dtype=bool),
         np.zeros(2),
-        parameters={"nearest_neighbor": {"n_neighbors": 2}},
+        declared.of_pc_metrics(nearest_neighbor={"n_neighbors": 2}),
+        1,
     )
     assert reasons == {}
     np.testing.assert_allclose(columns["isolation_distance"], [121, 121])  # the third nearest, 11 deviations away
@@ -107,17 +109,19 @@ def test_units_can_be_renumbered():
 def test_projections_without_channels_equal_one_channel():
     projections, units, *_ = some_spikes(3, num_components=3, num_spikes=200)
     mask, main_channels = np.ones((4, 2), dtype=bool), np.array([0, 1, 0, 1])
-    flat, _ = stage.pc_metrics(projections[:, :, 0], units, mask, main_channels)
-    single, _ = stage.pc_metrics(projections[:, :, :1], units, np.ones((4, 1), dtype=bool), np.zeros(4))
+    flat, _ = stage.pc_metrics(projections[:, :, 0], units, mask, main_channels, declared.of_pc_metrics(), 1)
+    single, _ = stage.pc_metrics(
+        projections[:, :, :1], units, np.ones((4, 1), dtype=bool), np.zeros(4), declared.of_pc_metrics(), 1
+    )
     for name, values in flat.items():
         np.testing.assert_array_equal(values, single[name])
 
 
 def test_copies_of_a_channel_make_the_covariance_singular_but_not_the_discriminant():
     projections, units, mask, main_channels = some_spikes(4, num_units=2, num_channels=1, num_spikes=300)
-    once, _ = stage.pc_metrics(projections, units, mask, main_channels)
+    once, _ = stage.pc_metrics(projections, units, mask, main_channels, declared.of_pc_metrics(), 1)
     twice, reasons = stage.pc_metrics(
-        np.repeat(projections, 2, axis=2), units, np.repeat(mask, 2, axis=1), main_channels
+        np.repeat(projections, 2, axis=2), units, np.repeat(mask, 2, axis=1), main_channels, declared.of_pc_metrics(), 1
     )
     assert np.isnan(twice["isolation_distance"]).all()
     assert reasons["l_ratio"][0].startswith("singular covariance")
@@ -127,26 +131,24 @@ def test_copies_of_a_channel_make_the_covariance_singular_but_not_the_discrimina
 def test_reasons_name_what_is_missing():
     projections, units, mask, main_channels = some_spikes(5, num_units=3, num_channels=3, num_spikes=60)
     mask, main_channels = np.eye(4, dtype=bool), np.array([0, 1, 2, 3])  # nobody has a neighbor, unit 3 no spikes
-    columns, reasons = stage.pc_metrics(projections, units, mask, main_channels)
+    columns, reasons = stage.pc_metrics(projections, units, mask, main_channels, declared.of_pc_metrics(), 1)
     np.testing.assert_array_equal(columns["nn_hit_rate"], [1, 1, 1, np.nan])
     assert reasons["silhouette"][0] == "no other units in the neighborhood"
     assert reasons["nn_miss_rate"] == {3: "no spikes with principal components"}
-    columns, reasons = stage.pc_metrics(projections, units, mask, np.array([1, 1, 2, 3]))
+    columns, reasons = stage.pc_metrics(projections, units, mask, np.array([1, 1, 2, 3]), declared.of_pc_metrics(), 1)
     assert reasons["d_prime"][0] == "the unit's main channel is not among its sparse channels"
     projections[units == 1] = np.nan
-    _, reasons = stage.pc_metrics(projections, units, mask, main_channels)
+    _, reasons = stage.pc_metrics(projections, units, mask, main_channels, declared.of_pc_metrics(), 1)
     assert reasons["nn_hit_rate"][1] == "projections of the unit or its neighbors are not finite"
 
 
 @pytest.mark.parametrize(
-    ("metric_names", "parameters"),
+    "parameters",
     [
-        (["isolation"], {}),
-        (["silhouette"], {"silhouette": {"method": ["simplified"]}}),
-        (["d_prime"], {"d_prime": {"seed": 1}}),
-        (["nearest_neighbor"], {"nearest_neighbor": {"n_neighbors": 0}}),
+        {"silhouette": {"method": ["simplified"]}},
+        {"nearest_neighbor": {"n_neighbors": 0, "max_spikes": 10}},
     ],
 )
-def test_wrong_parameters_are_refused(metric_names, parameters):
+def test_wrong_parameters_are_refused(parameters):
     with pytest.raises(ParameterError):
-        stage.pc_metrics(*some_spikes(0), metric_names=metric_names, parameters=parameters)
+        stage.pc_metrics(*some_spikes(0), parameters, 1)

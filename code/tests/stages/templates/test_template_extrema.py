@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import declared
 from reference import template_extrema as reference
 
 from ephys_postprocess.stages.templates.extrema import find_extrema, find_peaks, half_width, upsample, upsampling_matrix
-from ephys_postprocess.stages.templates.footprint import exp_decays, fading, spread, velocity_fits
+from ephys_postprocess.stages.templates.footprint import exp_decay, exp_decays, spread, velocity_fits
+
+VELOCITY, DECAY, SPREAD = (
+    declared.of_metric(name, "template_metrics") for name in ("velocity_fits", "exp_decay", "spread")
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -82,15 +87,24 @@ def make_footprint(decay_per_um=0.02):
 
 def test_footprint_by_hand():
     template, locations = make_footprint()
-    above, below = velocity_fits(template, locations, 1000.0, 1, 3, 0.2, None)
-    np.testing.assert_allclose([above, below], [20.0, 20.0])  # 20 µm a sample of 1 ms
-    np.testing.assert_allclose(exp_decays([fading(template, locations)]), 0.02, rtol=1e-5)  # the solver's tolerance
+    where = template, locations, 1000.0, 1
+    assert velocity_fits(*where, **VELOCITY) == pytest.approx({"velocity_above": 20.0, "velocity_below": 20.0})
+    points = exp_decay(*where, **DECAY)["exp_decay"]
+    np.testing.assert_allclose(exp_decays([points], 0.2, False), 0.02, rtol=1e-5)  # the solver's tolerance
     # 100 fades to 20 within 92 µm: 4 channels either side
-    assert spread(template, locations, 1, 0.2, 0) == 160.0
+    assert spread(*where, **SPREAD | {"spread_smooth_um": 0}) == {"spread": 160.0}
 
 
 def test_footprint_without_an_answer():
     template, locations = make_footprint()
-    assert np.isnan(exp_decays([fading(np.zeros_like(template), locations)])[0])
-    assert np.isnan(spread(template, np.zeros_like(locations), 1))
-    assert np.isnan(velocity_fits(template, locations, 1000.0, 1, 20, 0.2, None)).all()
+    where = locations, 1000.0, 1
+    no_signal = exp_decay(np.zeros_like(template), *where, **DECAY)["exp_decay"]
+    assert np.isnan(exp_decays([no_signal, None], 0.2, False)).all()
+    assert np.isnan(spread(template, np.zeros_like(locations), 1000.0, 1, **SPREAD)["spread"])
+    assert np.isnan(list(velocity_fits(template, *where, **VELOCITY | {"min_channels": 20}).values())).all()
+
+
+def test_a_unit_without_channels_has_no_footprint():
+    nowhere = np.zeros((60, 0)), np.zeros((0, 2)), 1000.0, 1
+    assert exp_decay(*nowhere, **DECAY) == {"exp_decay": None}
+    assert np.isnan([*velocity_fits(*nowhere, **VELOCITY).values(), *spread(*nowhere, **SPREAD).values()]).all()
