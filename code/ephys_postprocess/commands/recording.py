@@ -82,6 +82,7 @@ def sample(inputs: Inputs, parameters: Parameters) -> SampledTemplates:
     return sample_templates(
         inputs.loaded.recording_to_read,
         inputs.loaded.sorting,
+        inputs.loaded.main_channel_indices,
         inputs.traces,
         inputs.spikes,
         parameters,
@@ -120,7 +121,9 @@ def _begin_result(
     analyzer = make_analyzer(
         loaded.recording_to_read, sorting, sparsity, main_channels, return_in_uV=inputs.return_in_uV
     )
-    store = ResultStore(files.building, analyzer, loaded.recording_to_store, inputs.num_threads)
+    store = ResultStore(
+        files.building, analyzer, loaded.recording_to_store, inputs.num_threads, described=loaded.words_to_store
+    )
     analyzer.sorting = store.sorting()
     return analyzer, store
 

@@ -56,15 +56,25 @@ def find_main_channels_of(traces: TraceSource, spikes: SpikeTrains, seed: int, c
 
 
 def sample_templates(
-    recording, sorting, traces: TraceSource, spikes: SpikeTrains, parameters, chunk_samples: int, num_threads: int
+    recording,
+    sorting,
+    main_channels: np.ndarray | None,
+    traces: TraceSource,
+    spikes: SpikeTrains,
+    parameters,
+    chunk_samples: int,
+    num_threads: int,
 ) -> SampledTemplates:
-    """Main channels, sparsity, and templates of up to `random_spikes.max_spikes_per_unit` spikes a unit.
+    """Main channels, sparsity, and templates of up to `random_spikes.max_spikes_per_unit` spikes per unit.
+
+    `main_channels` (int64, (num_units,)) are those that the sorter chose; they are estimated where it is None.
 
     References
     ----------
     SpikeInterface 0.105.3 `create_sorting_analyzer`, then `random_spikes` and `templates` with their own windows.
     """
-    main_channels = find_main_channels_of(traces, spikes, parameters.seed, chunk_samples, num_threads)
+    if main_channels is None:
+        main_channels = find_main_channels_of(traces, spikes, parameters.seed, chunk_samples, num_threads)
     asked = None if parameters.sparsity is None else parameters.sparsity.arguments()
     work = chunk_samples, num_threads
     sparsity = choose_unit_channels(recording, sorting, traces, spikes, main_channels, asked, *work)

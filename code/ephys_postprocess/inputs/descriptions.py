@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.allowed_classes import check_class
+from ephys_postprocess.inputs.data_folder import read_json
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 
 # Arguments of SpikeInterface's readers that must exist; others with "path" in the name may be paths inside a file.
@@ -23,6 +24,8 @@ REMOTE_ARGUMENTS = ("storage_options", "backend_options", "stream_mode", "stream
 
 def check_classes(dictionary: dict, source: Path, allowed_by_user: tuple[str, ...] = ()) -> None:
     """Refuse a description that names, at any depth, a class that is not allowed (see `allowed_classes.py`)."""
+    if "class" not in dictionary:
+        raise InputError(f"{source}: cannot be opened: it names no class, so it is no dump by SpikeInterface.")
     with refusal(source):  # nested too deep for the stack
         found = list(descriptions_in(dictionary))
     for described in found:
@@ -73,6 +76,14 @@ def with_absolute_paths(
             copied["relative_paths"] = False
             return copied
     raise NotAttachedError(f"{source.name} refers to {', '.join(map(_short, missing[:3]))}, which is not here")
+
+
+def own_words(file: Path, base_folders: list[Path]) -> dict:
+    """What a .json says, as the version of SpikeInterface that wrote it does, with the paths made absolute.
+
+    That version can read it back; what the version that runs here would write of the same recording, it may not.
+    """
+    return with_absolute_paths(read_json(file), file, base_folders)
 
 
 def descriptions_in(value, *, is_argument: bool = True) -> Iterator[dict]:

@@ -4,9 +4,11 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.channel_first_files import read_channels_first
 from ephys_postprocess.inputs.consent import Consent
 from ephys_postprocess.inputs.data_folder import RecordingInput, UpstreamSkipped, reason_skipped_upstream
 from ephys_postprocess.inputs.motion import correct_motion, is_motion_corrected
@@ -16,7 +18,7 @@ from ephys_postprocess.inputs.recordings import (
     open_recording_to_store,
     reset_times,
 )
-from ephys_postprocess.inputs.sortings import fit_sorting, open_sorting
+from ephys_postprocess.inputs.sortings import fit_sorting, main_channels_of_sorter, open_sorting
 from ephys_postprocess.inputs.trace_sources import can_return_in_uV
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,8 @@ class Journal:
     input_files: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        self.notes.append(text)
+        if text not in self.notes:
+            self.notes.append(text)
 
     def used(self, path: Path) -> Path:
         """Remember an input by its name in `data/`; returns it."""
@@ -48,9 +51,11 @@ class Loaded:
     recording_name: str
     recording_to_read: si.BaseRecording  # where traces come from; the binary one where there is one
     recording_to_store: si.BaseRecording  # what the analyzer refers to: lazy where possible, always JSON-serialisable
+    words_to_store: dict | None  # its description by whoever wrote it, paths absolute; None: in SpikeInterface's words
     sorting: si.BaseSorting  # sorted in time, inside the recording, at its sampling rate
     is_motion_corrected: bool
-    excess_spikes: dict  # unit id -> spikes past the end, removed; only units that had any
+    main_channel_indices: np.ndarray | None  # int64 (num_units,): the sorter's own main channels; None: to be estimated
+    excess_spikes: dict  # unit id -> spikes outside the recording, removed; only units that had any
     durations_s: tuple[float, ...]  # one a segment
     notes: tuple[str, ...]  # what was found and decided, for the log and the provenance
     input_files: tuple[str, ...]  # names in data/
@@ -92,13 +97,20 @@ def load_recording_and_sorting(
     journal, consent = Journal(recording_input.data_folder), Consent(allow_pickle, allow_classes)
     read = open_recording_to_read(recording_input, journal, use_motion_corrected=use_motion_corrected, consent=consent)
     check_traces(read, f"preprocessed_{recording_input.recording_name}")
-    stored = open_recording_to_store(recording_input, read, journal, consent=consent)
+    stored, words = open_recording_to_store(recording_input, read, journal, consent=consent)
+    if any([read_channels_first(read), read_channels_first(stored)]):
+        journal.note(
+            "A raw file holds one channel after the other (time_axis 1). It is read as it lies; SpikeInterface 0.105 "
+            "reads such files wrongly, so save the recording with time_axis 0 for whoever opens it."
+        )
     if recording_input.skip_times:
+        words = None  # they would bring the recorded clock back
         reset_times(read)
         reset_times(stored)
         journal.note("The job asks to skip times: spike times count samples from 0, recorded time stamps are ignored.")
     if use_motion_corrected:
-        read, stored = _correct_once(read, stored, recording_input, journal)
+        read, stored_now = _correct_once(read, stored, recording_input, journal)
+        stored, words = stored_now, words if stored_now is stored else None
     elif is_motion_corrected(read):
         journal.note("Preprocessing applied motion correction: the traces are motion-corrected.")
     _note_traces(read, journal)
@@ -110,8 +122,10 @@ def load_recording_and_sorting(
         recording_name=recording_input.recording_name,
         recording_to_read=read,
         recording_to_store=stored,
+        words_to_store=words,
         sorting=sorting,
         is_motion_corrected=is_motion_corrected(read),
+        main_channel_indices=main_channels_of_sorter(sorting, read, journal),
         excess_spikes=excess_spikes,
         durations_s=tuple(
             read.get_num_samples(segment_index=index) / read.sampling_frequency

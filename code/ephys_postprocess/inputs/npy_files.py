@@ -1,6 +1,7 @@
 """What .npy and .npz files say of themselves in their headers, read before their content is."""
 
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,7 +15,7 @@ from ephys_postprocess.machine.space import available_memory_bytes, megabytes
 
 _UNREADABLE = (
     *(OSError, ValueError, SyntaxError, EOFError, TypeError, RecursionError, MemoryError, NotImplementedError),
-    *(RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 
 

@@ -9,8 +9,9 @@ import spikeinterface.core as si
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
 from ephys_postprocess.inputs.data_folder import RecordingInput
+from ephys_postprocess.inputs.descriptions import own_words
 from ephys_postprocess.inputs.motion import chain_of, is_motion_corrected, load_motion
-from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError
+from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError, NotBuiltError
 from ephys_postprocess.inputs.saved_objects import open_dump, open_saved_folder
 from ephys_postprocess.inputs.trace_sources import PLAIN_BINARY
 
@@ -28,10 +29,7 @@ def open_recording_to_read(recording_input: RecordingInput, journal, *, use_moti
         (recording_input.binary_json, [where]),
         (recording_input.binary_pickle, [where]),
         (recording_input.saved_traces, None),
-        *(
-            (lazy, [recording_input.data_folder, where])
-            for lazy in (recording_input.lazy_json, recording_input.lazy_pickle)
-        ),
+        *((lazy, _bases_of_lazy(recording_input)) for lazy in (recording_input.lazy_json, recording_input.lazy_pickle)),
     ]
     for path, base_folders in candidates:
         if path is None or (
@@ -41,7 +39,7 @@ def open_recording_to_read(recording_input: RecordingInput, journal, *, use_moti
         ):
             continue
         try:
-            return _open(journal.used(path), base_folders, consent=consent)
+            return _open(journal.used(path), base_folders, journal, consent=consent)
         except NotAttachedError as error:
             raise InputError(
                 f"{path}: the traces cannot be read: {error}. Attach everything preprocessing wrote."
@@ -53,17 +51,22 @@ def open_recording_to_read(recording_input: RecordingInput, journal, *, use_moti
     )
 
 
-def open_recording_to_store(recording_input: RecordingInput, read: si.BaseRecording, journal, *, consent: Consent):
-    """The recording the result refers to, with the channels, samples and rate of the one to read.
+def open_recording_to_store(
+    recording_input: RecordingInput, read: si.BaseRecording, journal, *, consent: Consent
+) -> tuple[si.BaseRecording, dict | None]:
+    """The recording the result refers to, with the channels, samples and rate of the one to read, and its own words.
 
     The lazy chain where it opens, since it leads to the raw data; otherwise the saved folder's. Always one that
-    SpikeInterface can write as JSON: the results collector stops for anything else.
+    SpikeInterface can write as JSON: the results collector stops for anything else. The words are those of its file
+    (see `own_words`), or None where there is no file, or not of exactly this recording.
     """
-    stored = _open_lazy(recording_input, journal, consent=consent)
-    if stored is None or not stored.check_serializability("json"):
+    stored, words = _open_lazy(recording_input, journal, consent=consent), None
+    if stored is not None and stored.check_serializability("json"):
+        words = own_words(recording_input.lazy_json, _bases_of_lazy(recording_input))
+    else:
         stored = _serialisable(recording_input, read, journal, consent=consent)
     if is_motion_corrected(read) and set(read.channel_ids.tolist()) < set(stored.channel_ids.tolist()):
-        stored = stored.select_channels(read.channel_ids)
+        stored, words = stored.select_channels(read.channel_ids), None
     differences = differences_between(stored, read)
     if differences:
         raise InputError(
@@ -72,7 +75,7 @@ def open_recording_to_store(recording_input: RecordingInput, read: si.BaseRecord
         )
     if stored.get_dtype() != read.get_dtype():
         journal.note(f"Traces are {read.get_dtype()}, the recording the result refers to is {stored.get_dtype()}.")
-    return stored
+    return stored, words
 
 
 def check_traces(recording: si.BaseRecording, where: str) -> None:
@@ -120,10 +123,10 @@ def reset_times(recording: si.BaseRecording) -> None:
         one.reset_times()
 
 
-def _open(path: Path, base_folders: list[Path] | None, *, consent: Consent) -> si.BaseRecording:
+def _open(path: Path, base_folders: list[Path] | None, journal, *, consent: Consent) -> si.BaseRecording:
     if base_folders is None:
-        return open_saved_folder(path, si.BaseRecording, consent=consent)
-    return open_dump(path, base_folders, si.BaseRecording, consent=consent)
+        return open_saved_folder(path, si.BaseRecording, consent=consent, note=journal.note)
+    return open_dump(path, base_folders, si.BaseRecording, consent=consent, note=journal.note)
 
 
 def _may_leave_pickle_closed(recording_input: RecordingInput, journal, *, use_motion_corrected: bool) -> bool:
@@ -152,14 +155,24 @@ def _open_lazy(recording_input: RecordingInput, journal, *, consent: Consent) ->
                 "result can refer to it."
             )
         return None
-    base_folders = [recording_input.data_folder, recording_input.preprocessing_folder]
+    reason = None
     try:
-        recording = open_dump(lazy, base_folders, si.BaseRecording, consent=consent)
+        recording = _open(lazy, _bases_of_lazy(recording_input), journal, consent=consent)
+        if not recording.has_channel_location():
+            reason = f"{lazy.name} has lost its channel locations"
     except (NotAttachedError, ClassNotAllowedError) as error:
-        journal.note(f"The result refers to the preprocessed traces, not to the raw data: {error}.")
+        reason = str(error)
+    except NotBuiltError as error:
+        reason = f"{lazy.name}: {error.short()}"
+    if reason is not None:
+        journal.note(f"The result refers to the preprocessed traces, not to the raw data: {reason}.")
         return None
     journal.used(lazy)
     return recording
+
+
+def _bases_of_lazy(recording_input: RecordingInput) -> list[Path]:
+    return [recording_input.data_folder, recording_input.preprocessing_folder]
 
 
 def _serialisable(recording_input: RecordingInput, read: si.BaseRecording, journal, *, consent: Consent):
@@ -168,7 +181,7 @@ def _serialisable(recording_input: RecordingInput, read: si.BaseRecording, journ
     folder = recording_input.saved_traces
     if folder is not None:
         journal.note(f"The result refers to {folder.name}: motion-corrected recordings cannot be written as JSON.")
-        return _open(journal.used(folder), None, consent=consent)
+        return _open(journal.used(folder), None, journal, consent=consent)
     raise InputError(
         f"{recording_input.recording_name}: the traces come from a recording that cannot be written as JSON, and there "
         f"is no folder preprocessed_{recording_input.recording_name} to refer to instead. Attach it."

@@ -1,6 +1,7 @@
 """Ways in which an input is not opened, and what readers raise on broken files as one of them."""
 
 import contextlib
+from importlib.metadata import version
 from pathlib import Path
 
 from numcodecs.errors import UnknownCodecError
@@ -16,8 +17,18 @@ class ClassNotAllowedError(InputError):
     """A description names a class that is opened only where the user asks for it."""
 
 
+class NotBuiltError(InputError):
+    """A description is readable and safe, and this SpikeInterface cannot make the recording or sorting from it."""
+
+    def short(self) -> str:
+        """Why, for a note: without the advice of the message."""
+        cause = self.__cause__
+        said = (str(cause).splitlines() or [""])[0][:200]
+        return f"SpikeInterface {version('spikeinterface')} cannot build it ({type(cause).__name__}: {said})"
+
+
 @contextlib.contextmanager
-def refusal(source: Path | str):
+def refusal(source: Path | str, kind: type[InputError] = InputError):
     """Turn whatever a reader raises on a broken file into an InputError that names the file."""
     try:
         yield
@@ -28,7 +39,7 @@ def refusal(source: Path | str):
     except (UnknownCodecError, ImportError) as error:  # such as wavpack, or pynwb
         raise NotAttachedError(f"{Path(source).name} needs what is not installed: {error}") from error
     except Exception as error:
-        raise InputError(
+        raise kind(
             f"{source}: cannot be opened ({type(error).__name__}: {error}). It must be as SpikeInterface saved it. "
             "Attach it again, or run the capsule that wrote it again."
         ) from error

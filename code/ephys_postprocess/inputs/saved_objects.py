@@ -1,6 +1,7 @@
 """Opening what SpikeInterface saved: only what was checked before, and no pickle without the user's consent."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import spikeinterface.core as si
@@ -11,18 +12,20 @@ from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
 from ephys_postprocess.inputs.data_folder import is_zarr, read_json
 from ephys_postprocess.inputs.descriptions import check_classes, paths_in, with_absolute_paths
 from ephys_postprocess.inputs.npy_files import check_npz, holds_pickles
-from ephys_postprocess.inputs.refusals import refusal
+from ephys_postprocess.inputs.property_files import reading_properties
+from ephys_postprocess.inputs.refusals import NotBuiltError, refusal
 from ephys_postprocess.inputs.zarr_metadata import check_zarr
 
 # Descriptions inside a saved folder, which SpikeInterface reads by itself: file, what its "class" must end with.
 INNER_DESCRIPTIONS = {"binary.json": ".BinaryRecordingExtractor", "npz.json": ".NpzSortingExtractor"}
+Note = Callable[[str], None]
 CONSENT = (
     f"Pickles in the data folder are decoded only with {ALLOW_PICKLE_SWITCH}: give it if you trust whoever wrote this "
     "file, or save the data again without it."
 )
 
 
-def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Consent):
+def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Consent, note: Note):
     """The recording or sorting that a .json, or with consent a .pkl, describes.
 
     Parameters
@@ -35,6 +38,8 @@ def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Cons
         `BaseRecording` or `BaseSorting`.
     consent : Consent
         What the user allows beyond reading.
+    note : callable
+        Takes a line for each property of channels or units that is left out.
 
     Raises
     ------
@@ -47,19 +52,20 @@ def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Cons
     if not is_json and not consent.pickles:
         raise InputError(f"{file}: a pickle, which can run any code when decoded. {CONSENT}")
     dictionary = read_json(file) if is_json else _unpickle(file)
-    return open_dictionary(dictionary, file, base_folders, kind, consent=consent)
+    return open_dictionary(dictionary, file, base_folders, kind, consent=consent, note=note)
 
 
-def open_saved_folder(folder: Path, kind: type, *, consent: Consent):
+def open_saved_folder(folder: Path, kind: type, *, consent: Consent, note: Note):
     """The recording or sorting in a folder that SpikeInterface's `save` wrote: binary, numpy, npz or zarr."""
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder that SpikeInterface saved, but a file. Attach the complete folder.")
     check_folder(folder, consent)
     if is_zarr(folder):
-        return _of_kind(_open_zarr(folder, kind), kind, folder)
+        with refusal(folder), reading_properties(note, allow_pickle=consent.pickles):
+            return _of_kind(_open_zarr(folder, kind), kind, folder)
     if (folder / "si_folder.json").is_file():
         dictionary = read_json(folder / "si_folder.json")
-        return open_dictionary(dictionary, folder, [folder], kind, consent=consent)
+        return open_dictionary(dictionary, folder, [folder], kind, consent=consent, note=note)
     readers = {
         "binary.json": si.read_binary_folder,
         "numpysorting_info.json": si.read_numpy_sorting_folder,
@@ -67,7 +73,7 @@ def open_saved_folder(folder: Path, kind: type, *, consent: Consent):
     }
     for file_name, reader in readers.items():
         if (folder / file_name).is_file():
-            with refusal(folder):
+            with refusal(folder), reading_properties(note, allow_pickle=consent.pickles):
                 return _of_kind(reader(folder), kind, folder)
     found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     raise InputError(
@@ -83,6 +89,7 @@ def open_dictionary(
     kind: type,
     *,
     consent: Consent,
+    note: Note,
     given_folders: list[Path] | None = None,
 ):
     """The recording or sorting a SpikeInterface dictionary describes; see `open_dump`.
@@ -97,7 +104,7 @@ def open_dictionary(
     dictionary = with_absolute_paths(dictionary, source, base_folders, given_folders)
     for _, _, value in paths_in(dictionary):
         check_file(Path(value), consent)
-    with refusal(source):
+    with refusal(source, NotBuiltError), reading_properties(note, allow_pickle=consent.pickles):
         return _of_kind(BaseExtractor.from_dict(dictionary), kind, source)
 
 
@@ -111,9 +118,6 @@ def check_folder(folder: Path, consent: Consent) -> None:
     NotAttachedError
         An inner description refers to what is not here, or lies outside the folder.
     """
-    for npy_file in sorted((folder / "properties").glob("*.npy")):  # which SpikeInterface reads with allow_pickle
-        if holds_pickles(npy_file) and not consent.pickles:
-            raise InputError(f"{npy_file}: an array of pickled objects. {CONSENT}")
     for npy_file in sorted(folder.glob("*.npy")):
         holds_pickles(npy_file)  # numpy refuses those by itself
     if is_zarr(folder) or (folder / ".zarray").is_file():
@@ -162,8 +166,7 @@ def _unpickle(file: Path) -> dict:
 def _open_zarr(folder: Path, kind: type):
     from spikeinterface.core.zarrextractors import read_zarr_recording, read_zarr_sorting
 
-    with refusal(folder):
-        return read_zarr_recording(folder) if kind is si.BaseRecording else read_zarr_sorting(folder)
+    return read_zarr_recording(folder) if kind is si.BaseRecording else read_zarr_sorting(folder)
 
 
 def _of_kind(loaded, kind: type, source: Path):

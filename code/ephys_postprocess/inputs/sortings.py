@@ -11,6 +11,11 @@ from ephys_postprocess.inputs.npy_files import check_npz
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 from ephys_postprocess.inputs.saved_objects import open_saved_folder
 
+MAIN_CHANNEL_PROPERTY = "main_channel_id"  # SpikeInterface's name
+# Sorters leave a few spikes outside: Kilosort before the start, others past the end. A recording cut to its half loses
+# about half of its spikes, by whatever factor below two its rate differs between the halves. Times of another clock
+# or recording lie outside nearly all.
+MOST_OUTSIDE = 2 / 3
 RELATIVE_RATE_TOLERANCE = 1e-5  # what SpikeInterface's analyzer takes for the same rate
 
 
@@ -31,7 +36,7 @@ def open_sorting(recording_input: RecordingInput, journal, *, consent: Consent) 
         inside = _single_store_inside(path)
         if inside is not None and inside.is_file():
             return _open_npz(inside)
-        return open_saved_folder(inside or path, si.BaseSorting, consent=consent)
+        return open_saved_folder(inside or path, si.BaseSorting, consent=consent, note=journal.note)
     except NotAttachedError as error:
         raise InputError(f"{path}: incomplete: {error}. Attach everything the spike sorter wrote.") from error
 
@@ -39,7 +44,7 @@ def open_sorting(recording_input: RecordingInput, journal, *, consent: Consent) 
 def fit_sorting(
     sorting: si.BaseSorting, recording: si.BaseRecording, journal, where: str = "The sorting"
 ) -> tuple[si.BaseSorting, dict]:
-    """The sorting as it can be used with the recording, and the spikes past its end that were removed, by unit id.
+    """The sorting as it can be used with the recording, and the spikes outside of it that were removed, by unit id.
 
     Units stay, also those without spikes. Spikes out of order are sorted by segment and sample (spikes at the same
     sample keep their order), as everything downstream searches them. Errors begin with `where`.
@@ -47,7 +52,7 @@ def fit_sorting(
     Raises
     ------
     InputError
-        Another rate or number of segments, unit ids used twice, spikes before the start or of no unit.
+        Another rate or number of segments, unit ids used twice, spikes of no unit, more spikes outside than inside.
     """
     _check_units(sorting, where)
     _check_pairing(sorting, recording, where)
@@ -58,10 +63,15 @@ def fit_sorting(
         spikes = spikes[np.lexsort((spikes["sample_index"], spikes["segment_index"]))]
         journal.note("Spikes were not in order of time and have been sorted.")
     lengths = [recording.get_num_samples(segment_index=index) for index in range(recording.get_num_segments())]
-    is_inside = spikes["sample_index"] < np.asarray(lengths)[spikes["segment_index"]]
+    is_early = spikes["sample_index"] < 0
+    is_late = spikes["sample_index"] >= np.asarray(lengths)[spikes["segment_index"]]
+    is_inside = ~(is_early | is_late)
+    _check_share_outside(is_inside, where)
+    for is_outside, meaning in ((is_early, "before the start"), (is_late, "past the end")):
+        if is_outside.any():
+            counts = _count_by_unit(spikes["unit_index"][is_outside], sorting.unit_ids)
+            journal.note(_removal_note(counts, spikes.size, meaning))
     excess_spikes = _count_by_unit(spikes["unit_index"][~is_inside], sorting.unit_ids)
-    if excess_spikes:
-        journal.note(_excess_note(excess_spikes))
     if sorting.sampling_frequency != recording.sampling_frequency:
         journal.note(
             f"The sorting's rate {sorting.sampling_frequency} Hz is taken for the recording's "
@@ -78,13 +88,34 @@ def check_spikes(sorting: si.BaseSorting, segment_lengths: list[int], where: str
     _check_spikes(spikes, sorting, where)
     lengths = np.asarray(segment_lengths)
     is_inside = len(lengths) >= sorting.get_num_segments() and np.all(
-        spikes["sample_index"] < lengths[spikes["segment_index"]]
+        (spikes["sample_index"] >= 0) & (spikes["sample_index"] < lengths[spikes["segment_index"]])
     )
     if not (is_inside and _is_ordered(spikes)):
         raise InputError(
-            f"{where}: its spikes are not in order of time, or lie past the recording's end. It is broken. Run "
+            f"{where}: its spikes are not in order of time, or lie outside the recording. It is broken. Run "
             "postprocessing again."
         )
+
+
+def main_channels_of_sorter(sorting: si.BaseSorting, recording: si.BaseRecording, journal) -> np.ndarray | None:
+    """int64 (num_units,): the channels in the sorting's property `main_channel_id`, as SpikeInterface 0.105 takes them.
+
+    None, and a note, where that names anything but channels of the recording; None where there is no such property.
+    """
+    ids = sorting.get_property(MAIN_CHANNEL_PROPERTY)
+    if ids is None or sorting.get_num_units() == 0:
+        return None
+    positions = {channel_id: index for index, channel_id in enumerate(recording.channel_ids.tolist())}
+    found = [positions.get(channel_id) if np.ndim(ids) == 1 else None for channel_id in ids.tolist()]
+    if None not in found:
+        journal.note(f"Main channels are the sorter's own (property {MAIN_CHANNEL_PROPERTY}).")
+        return np.array(found, dtype=np.int64)
+    missing = [str(ids[row]) for row, index in enumerate(found) if index is None]
+    journal.note(
+        f"Main channels are estimated from the traces: the sorter's {MAIN_CHANNEL_PROPERTY} is no channel of the "
+        f"recording for {len(missing)} of {len(found)} units (such as {missing[0]})."
+    )
+    return None
 
 
 def _open_npz(path) -> si.BaseSorting:
@@ -152,13 +183,10 @@ def _spike_vector(sorting: si.BaseSorting, where: str) -> np.ndarray:
 
 def _check_spikes(spikes: np.ndarray, sorting: si.BaseSorting, where: str) -> None:
     for name, limit, meaning in (
-        ("sample_index", None, "before the recording's start"),
         ("unit_index", sorting.get_num_units(), "of a unit that is not there"),
         ("segment_index", sorting.get_num_segments(), "of a segment that is not there"),
     ):
-        is_bad = spikes[name] < 0
-        if limit is not None:
-            is_bad |= spikes[name] >= limit
+        is_bad = (spikes[name] < 0) | (spikes[name] >= limit)
         if np.any(is_bad):
             raise InputError(
                 f"{where}: {np.count_nonzero(is_bad)} spikes {meaning} ({name} {spikes[name][is_bad][0]}). "
@@ -176,10 +204,22 @@ def _count_by_unit(unit_indices: np.ndarray, unit_ids: np.ndarray) -> dict:
     return {unit_ids[index].item(): int(count) for index, count in zip(indices, counts, strict=True)}
 
 
-def _excess_note(excess_spikes: dict) -> str:
-    listed = ", ".join(f"{unit_id}: {count}" for unit_id, count in list(excess_spikes.items())[:10])
-    more = ", …" if len(excess_spikes) > 10 else ""
-    return f"Removed {sum(excess_spikes.values())} spikes past the end of the recording (unit: spikes; {listed}{more})."
+def _check_share_outside(is_inside: np.ndarray, where: str) -> None:
+    num_outside = np.count_nonzero(~is_inside)
+    if num_outside > MOST_OUTSIDE * is_inside.size:
+        raise InputError(
+            f"{where}: {num_outside} of {is_inside.size} spikes lie before the recording's start or past its end. At "
+            f"most {MOST_OUTSIDE:.0%} may. It belongs to another recording, its times are not samples, or the "
+            "recording's dtype or number of channels is told wrongly. Attach the sorting of this recording."
+        )
+
+
+def _removal_note(counts_by_unit: dict, num_of_all: int, meaning: str) -> str:
+    listed = ", ".join(f"{unit_id}: {count}" for unit_id, count in list(counts_by_unit.items())[:10])
+    more = ", …" if len(counts_by_unit) > 10 else ""
+    num_spikes = sum(counts_by_unit.values())
+    share = f"{100 * num_spikes / num_of_all:.2g} % of all"
+    return f"Removed {num_spikes} spikes {meaning} of the recording ({share}; unit: spikes; {listed}{more})."
 
 
 def _in_memory(spikes: np.ndarray, sorting: si.BaseSorting, recording: si.BaseRecording) -> si.NumpySorting:

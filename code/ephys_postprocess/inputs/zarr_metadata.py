@@ -29,6 +29,7 @@ ALLOWED_CODECS = frozenset(
     )
 )
 PICKLE = "pickle"
+PROPERTIES = "properties/"
 # What a filter changes numbers to; a text of any length would make a byte a gigabyte.
 _DTYPE_ARGUMENTS = ("astype", "decode_dtype", "dtype", "encode_dtype")
 # Read a stretch at a time; every other array is read whole.
@@ -56,6 +57,9 @@ class _Layout:
 def check_zarr(folder: Path, *, may_be_pickled: tuple[str, ...] = ()) -> None:
     """Refuse a zarr (v2) store that could run code, lacks chunks, or would take more memory than there is.
 
+    Properties of channels and units are not looked at: none is worth a recording, so each is checked when it is read
+    (see `property_files.py`) and left out where it is not as it must be.
+
     Parameters
     ----------
     folder : Path
@@ -69,11 +73,17 @@ def check_zarr(folder: Path, *, may_be_pickled: tuple[str, ...] = ()) -> None:
     """
     use_bounded_codecs()
     for name, metadata, source in _arrays_of(folder):
-        where = f"{source}: array {name!r}"
-        _check_codecs(metadata, where, is_pickle_allowed=name.startswith(may_be_pickled))
-        layout = _layout(metadata, where)
-        _check_sizes(layout, name, where)
-        _check_chunks(folder / name, layout, where)
+        if not name.startswith(PROPERTIES):
+            is_pickle_allowed = name.startswith(may_be_pickled)
+            check_array(folder, name, metadata, f"{source}: array {name!r}", is_pickle_allowed=is_pickle_allowed)
+
+
+def check_array(folder: Path, name: str, metadata: dict, where: str, *, is_pickle_allowed: bool) -> None:
+    """The same for one array; `metadata` is what its .zarray says, `name` its path in the store."""
+    _check_codecs(metadata, where, is_pickle_allowed=is_pickle_allowed)
+    layout = _layout(metadata, where)
+    _check_sizes(layout, name, where)
+    _check_chunks(folder / name, layout, where)
 
 
 def _codecs_of(metadata: dict, where: str) -> list[dict]:

@@ -11,6 +11,7 @@ import spikeinterface.core as si
 from spikeinterface.core.recording_tools import do_recording_attributes_match
 
 from ephys_postprocess.errors import CapsuleError, InputError
+from ephys_postprocess.inputs.channel_first_files import read_channels_first
 from ephys_postprocess.inputs.consent import Consent
 from ephys_postprocess.inputs.recordings import check_traces
 from ephys_postprocess.inputs.refusals import NotAttachedError
@@ -73,8 +74,15 @@ class FinishedResult:
             return None
         try:
             recording = open_dictionary(
-                described, self.folder, [self.folder], si.BaseRecording, consent=consent, given_folders=given_folders
+                described,
+                self.folder,
+                [self.folder],
+                si.BaseRecording,
+                consent=consent,
+                note=logger.info,
+                given_folders=given_folders,
             )
+            read_channels_first(recording)
             check_traces(recording, self.folder.name)
         except (InputError, NotAttachedError) as error:
             logger.warning("%s: its recording is not read: %s", self.folder.name, error)

@@ -1,5 +1,6 @@
 """The zarr store of one result: a SortingAnalyzer's layout, each array written once, no pickles."""
 
+import copy
 import json
 import os
 import warnings
@@ -11,8 +12,10 @@ from numcodecs import JSON, Blosc, blosc
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.core.core_tools import (
     check_json,
+    check_paths_relative,
     element_is_path,
     extractor_dict_iterator,
+    make_paths_relative,
     retrieve_importing_provenance,
     set_value_in_extractor_dict,
 )
@@ -31,7 +34,15 @@ CHUNK_BYTES = 8 * 1024**2  # small enough to compress side by side, large enough
 class ResultStore:
     """A new SortingAnalyzer zarr store in `folder`; extensions are written array by array, then `finish`."""
 
-    def __init__(self, folder: Path, analyzer: SortingAnalyzer, recording_to_store, num_threads: int):
+    def __init__(
+        self,
+        folder: Path,
+        analyzer: SortingAnalyzer,
+        recording_to_store,
+        num_threads: int,
+        described: dict | None = None,
+    ):
+        """`described`: the recording in the words of whoever wrote it; None: in those of the SpikeInterface here."""
         self.folder = folder
         self.num_threads = num_threads
         # Blosc's own threads write a chunk's blocks in the order they finish in: the same values, other bytes.
@@ -52,7 +63,8 @@ class ResultStore:
         root = zarr.open_group(str(folder), mode="r+")
         self._extensions = root["extensions"]
         del root["recording"]
-        _write_json(root, "recording", recording_link(recording_to_store, folder))
+        described = recording_to_store.to_dict(recursive=True) if described is None else described
+        _write_json(root, "recording", recording_link(described, folder))
 
     def sorting(self) -> ZarrSortingExtractor:
         """The analyzer's sorting as the store has it: its spikes are read when they are asked for, and not kept."""
@@ -112,22 +124,28 @@ class ResultStore:
         group.attrs["dataframe"] = True
 
 
-def recording_link(recording, folder: Path) -> dict:
-    """The recording as SpikeInterface's dictionary, its paths relative to `folder` as the user staged them.
+def recording_link(described: dict, folder: Path) -> dict:
+    """SpikeInterface's description of a recording, its paths relative to `folder` as the user staged them.
 
     SpikeInterface would follow the links that a pipeline stages its inputs as, and the next capsule, which stages them
     anew, could not find them. Where the staged path cannot be reached from `folder`, SpikeInterface's way is kept.
     """
-    link = recording.to_dict(recursive=True)
-    resolved = recording.to_dict(recursive=True, relative_to=folder)
+    link = copy.deepcopy(described)
     for element in extractor_dict_iterator(link):
         if element_is_path(element) and Path(element.value).exists():
             staged = os.path.relpath(element.value, folder)
             if not (folder.resolve() / staged).exists():
-                return check_json(resolved)
+                return check_json(_resolved_link(described, folder))
             set_value_in_extractor_dict(link, element.access_path, Path(staged).as_posix())
     link["relative_paths"] = True
     return check_json(link)
+
+
+def _resolved_link(described: dict, folder: Path) -> dict:
+    folder = folder.resolve()
+    if not check_paths_relative(described, folder):
+        return {**described, "relative_paths": False}
+    return {**make_paths_relative(described, folder), "relative_paths": True}
 
 
 def _write_json(group, name: str, value):

@@ -2,64 +2,26 @@
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spikeinterface.core as si
-from spikeinterface.core.basesorting import SpikeVectorSortingSegment
+from inputs.small_data import NAME, RATE_HZ, load, make_recording, make_sorting, save
 from spikeinterface.core.core_tools import check_json
 
 from ephys_postprocess.errors import InputError
-from ephys_postprocess.inputs.data_folder import UpstreamSkipped, find_recordings
-from ephys_postprocess.inputs.loading import load_recording_and_sorting
+from ephys_postprocess.inputs.data_folder import UpstreamSkipped
 from ephys_postprocess.inputs.trace_sources import can_return_in_uV, spike_trains, trace_source
 
 pytestmark = pytest.mark.filterwarnings("ignore:The extractor is not serializable")  # traces are made in memory
-NAME = "block0_None_a.b #1"
-RATE_HZ = 10000.0
-SPIKE_DTYPE = [("sample_index", "int64"), ("unit_index", "int64"), ("segment_index", "int64")]
-
-
-def make_recording(lengths=(20000,), num_channels=4, dtype="int16", *, gain=2.0, probe=True, seed=0):
-    rng = np.random.default_rng(seed)
-    offset = 1000 if np.dtype(dtype).kind == "u" else 0
-    traces = [(rng.normal(0, 50, size=(length, num_channels)) + offset).astype(dtype) for length in lengths]
-    recording = si.NumpyRecording(traces, RATE_HZ, channel_ids=[f"AP{channel}" for channel in range(num_channels)])
-    if gain is not None:
-        recording.set_channel_gains(gain)
-        recording.set_channel_offsets(-gain * offset)
-    if probe:
-        recording.set_dummy_probe_from_locations(np.c_[np.zeros(num_channels), 20.0 * np.arange(num_channels)])
-    return recording
-
-
-def make_sorting(spikes=((100, 0, 0), (200, 1, 0), (300, 0, 0)), unit_ids=("u0", "u1", "u2"), num_segments=1):
-    vector = np.array([tuple(spike) for spike in spikes], dtype=SPIKE_DTYPE)
-    sorting = si.NumpySorting(vector, RATE_HZ, np.array(unit_ids))
-    for segment in range(sorting.get_num_segments(), num_segments):
-        sorting.add_sorting_segment(SpikeVectorSortingSegment(vector, segment, unit_ids))
-    sorting.set_property("KSLabel", np.array(["good"] * len(unit_ids)))
-    return sorting
 
 
 @pytest.fixture
 def data(tmp_path):
     return tmp_path / "data"
-
-
-def save(data, recording=None, sorting=None, name=NAME):
-    recording = make_recording() if recording is None else recording
-    sorting = make_sorting() if sorting is None else sorting
-    saved = recording.save(folder=data / f"preprocessed_{name}", verbose=False)
-    if sorting is not False:
-        sorting.save(folder=data / f"spikesorted_{name}")
-    return saved
-
-
-def load(data, **options):
-    return load_recording_and_sorting(find_recordings(data).recordings[0], **options)
 
 
 def assert_storable(loaded):
@@ -159,14 +121,33 @@ def test_few_or_no_units_and_spikes(data, spikes, unit_ids):
 
 
 def test_excess_spikes_are_removed_and_reported_by_unit(data):
-    spikes = [(100, 0, 0), (19999, 0, 0), (20000, 1, 0), (20001, 2, 0), (30000, 1, 0)]
+    spikes = [(100, 0, 0), (200, 0, 0), (19999, 0, 0), (20000, 1, 0), (20001, 2, 0), (30000, 1, 0)]
     save(data, sorting=make_sorting(spikes))
     loaded = load(data)
     assert loaded.excess_spikes == {"u1": 2, "u2": 1}
-    assert loaded.sorting.to_spike_vector()["sample_index"].tolist() == [100, 19999]
+    assert loaded.sorting.to_spike_vector()["sample_index"].tolist() == [100, 200, 19999]
     assert loaded.sorting.unit_ids.tolist() == ["u0", "u1", "u2"]
     assert loaded.sorting.get_property("KSLabel").tolist() == ["good"] * 3
-    assert any("Removed 3 spikes" in note for note in loaded.notes)
+    assert any("Removed 3 spikes past the end" in note for note in loaded.notes)
+
+
+def test_spikes_before_the_start_are_removed_like_those_past_the_end(data):
+    spikes = [(-10, 0, 0), (-9, 2, 0), (0, 1, 0), (5, 0, 0), (19999, 2, 0), (20000, 2, 0)]
+    save(data, sorting=make_sorting(spikes))
+    loaded = load(data)
+    assert loaded.sorting.to_spike_vector()["sample_index"].tolist() == [0, 5, 19999]
+    assert loaded.excess_spikes == {"u0": 1, "u2": 2}
+    assert (
+        "Removed 2 spikes before the start of the recording (33 % of all; unit: spikes; u0: 1, u2: 1)." in loaded.notes
+    )
+    assert "Removed 1 spikes past the end of the recording (17 % of all; unit: spikes; u2: 1)." in loaded.notes
+
+
+@pytest.mark.parametrize("outside", [-1, 20000])
+def test_a_sorting_with_more_spikes_outside_than_a_cut_recording_has_is_refused(data, outside):
+    save(data, sorting=make_sorting(sorted([(outside, 0, 0), (outside, 1, 0), (outside, 2, 0), (7, 0, 0)])))
+    with pytest.raises(InputError, match=r"3 of 4 spikes lie before .* or past its end\. At most 67%"):
+        load(data)
 
 
 def test_excess_spikes_in_several_segments_where_the_last_loses_all(data):
@@ -207,7 +188,6 @@ def test_spikes_out_of_order_are_sorted_and_said(data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("sample_index", -5), "before the recording's start"),
         (("unit_index", 3), "of a unit that is not there"),
         (("segment_index", 1), "of a segment that is not there"),
     ],
@@ -460,7 +440,6 @@ def test_a_broken_lazy_json_is_a_failure(staged):
             make_recording().rename_channels(["a", "b", "c", "d"]),
             r"channels \(4 from a to d against 4 from AP0 to AP3\)",
         ),
-        (make_recording(num_channels=5), "cannot be opened"),
         (make_recording((10000, 10000)), "samples a segment"),
     ],
 )
@@ -537,46 +516,14 @@ def test_classes_from_elsewhere_are_refused_at_any_depth(data, class_name, error
             load(data)
 
 
-def test_pickled_property_arrays_are_refused_without_consent(data, tmp_path):
-    save(data)
-    trap = tmp_path / "trap"
-    file = data / f"preprocessed_{NAME}" / "properties" / "extra.npy"
-    np.save(file, np.array([Evil(trap)] * 4, dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"extra\.npy.*--allow-pickle"):
-        load(data)
-    file.write_bytes(pickle.dumps(Evil(trap)))  # numpy unpickles a file without an npy header as well
-    with pytest.raises(InputError, match=r"extra\.npy"):
-        load(data)
-    assert not trap.exists()
-
-
-def test_pickled_properties_of_a_folder_inside_a_chain_are_refused(staged, tmp_path):
-    trap = tmp_path / "trap"
-    file = staged / "ecephys_session" / "raw" / "properties" / "extra.npy"
-    np.save(file, np.array([Evil(trap)] * 4, dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"extra\.npy"):
-        load(staged)
-    assert not trap.exists()
-
-
-def test_object_properties_open_with_consent(data):
-    save(data)
-    file = data / f"preprocessed_{NAME}" / "properties" / "extra.npy"
-    np.save(file, np.array(["a", "b", "c", "d"], dtype=object), allow_pickle=True)
-    assert load(data, allow_pickle=True).recording_to_read.get_property("extra").tolist() == ["a", "b", "c", "d"]
-
-
 def test_pickle_codecs_in_a_zarr_are_refused(data):
     import numcodecs
     import zarr
 
     save(data, sorting=False)
-    sorting = make_sorting()
-    sorting.save(format="zarr", folder=data / "s.zarr")
+    make_sorting().save(format="zarr", folder=data / "s.zarr")
     root = zarr.open(str(data / "s.zarr"), mode="r+")
-    root["properties"].create_dataset(
-        "extra", data=np.array(["a", "b", "c"], dtype=object), object_codec=numcodecs.Pickle()
-    )
+    root.create_dataset("extra", data=np.array(["a"], dtype=object), object_codec=numcodecs.Pickle())
     (data / "s.zarr").rename(data / f"spikesorted_{NAME}")
     with pytest.raises(InputError, match="pickled objects"):
         load(data)
@@ -601,3 +548,150 @@ def test_an_old_pickled_folder_is_not_opened(data, tmp_path):
     with pytest.raises(InputError, match="not a folder that SpikeInterface saved"):
         load(data, allow_pickle=False)
     assert not trap.exists()
+
+
+# What the result refers to, in the words of whoever wrote it
+
+
+def change_lazy(data, change):
+    lazy = data / f"preprocessed_{NAME}.json"
+    description = json.loads(lazy.read_text())
+    change(description)
+    lazy.write_text(json.dumps(description))
+    return description
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda description: description["kwargs"].update(an_argument_of_next_year=5),
+        lambda description: description["kwargs"].update(reference="an_unknown_one"),
+        lambda description: description["properties"].update(gain_to_uV=[1.0]),
+        lambda description: description.pop("properties"),
+        lambda description: description["kwargs"].pop("recording"),
+    ],
+    ids=["unknown argument", "refused argument", "property of another length", "no properties", "missing argument"],
+)
+def test_a_chain_that_cannot_be_built_gives_way_to_the_saved_folder(staged, change):
+    change_lazy(staged, change)
+    loaded = load(staged)
+    assert_storable(loaded)
+    assert type(loaded.recording_to_store).__name__ == "BinaryFolderRecording"
+    assert loaded.words_to_store is None
+    told = [note for note in loaded.notes if "refers to the preprocessed traces, not to the raw data" in note]
+    assert len(told) == 1
+    assert "cannot build it" in told[0]
+
+
+def test_a_chain_that_lost_its_probe_gives_way_to_the_saved_folder(staged):
+    raw = staged / "ecephys_session" / "raw"
+    (raw / "probegroup.json").unlink()
+
+    def forget(description):
+        description.pop("probegroup")
+        description["kwargs"]["recording"].pop("probegroup")
+
+    change_lazy(staged, forget)
+    loaded = load(staged)
+    assert type(loaded.recording_to_store).__name__ == "BinaryFolderRecording"
+    assert any("has lost its channel locations" in note for note in loaded.notes)
+
+
+def test_an_unbuildable_chain_is_an_error_where_it_is_all_there_is(staged):
+    shutil.rmtree(staged / f"preprocessed_{NAME}")
+    (staged / f"binary_{NAME}.json").unlink()
+    change_lazy(staged, lambda description: description["kwargs"].update(an_argument_of_next_year=5))
+    with pytest.raises(InputError, match="an_argument_of_next_year"):
+        load(staged)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '"text"', "null"])
+def test_a_lazy_file_that_is_no_description_stays_an_error(staged, content):
+    (staged / f"preprocessed_{NAME}.json").write_text(content)
+    with pytest.raises(InputError, match=f"preprocessed_{NAME}.json"):
+        load(staged)
+
+
+def test_the_chain_is_kept_in_its_own_words(staged):
+
+    def of_another_version(description):
+        description |= {"version": "0.103.2", "a key of its own": {"x": 1}}
+        del description["kwargs"]["operator"]  # the version that runs here would write it again
+
+    given = change_lazy(staged, of_another_version)
+    words = load(staged).words_to_store
+    assert words["kwargs"]["recording"]["kwargs"].pop("folder_path") == str(staged / "ecephys_session" / "raw")
+    given["kwargs"]["recording"]["kwargs"].pop("folder_path")
+    assert {**words, "relative_paths": True} == {**given, "relative_paths": True}
+
+
+def test_a_job_that_skips_times_does_not_bring_the_clock_back_with_the_words(staged):
+    (staged / "job_0.json").write_text(json.dumps({"recording_name": NAME, "skip_times": True}))
+    assert load(staged).words_to_store is None
+
+
+# Main channels that the sorter chose
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected", "note"),
+    [
+        (["AP3", "AP0", "AP3"], [3, 0, 3], "the sorter's own"),
+        (["AP3", "AP9", "AP3"], None, "estimated from the traces: .* for 1 of 3 units (such as AP9)"),
+        ([3, 0, 3], None, "estimated .* 3 of 3 units"),
+        ([["AP3"], ["AP0"], ["AP3"]], None, "estimated .* 3 of 3 units"),
+    ],
+)
+def test_main_channels_of_the_sorter(data, ids, expected, note):
+    sorting = make_sorting()
+    sorting.set_property("main_channel_id", np.array(ids))
+    save(data, sorting=sorting)
+    loaded = load(data)
+    found = loaded.main_channel_indices
+    assert (found if found is None else found.tolist()) == expected
+    assert any(re.search(note.replace("(", r"\(").replace(")", r"\)"), text) for text in loaded.notes)
+
+
+def test_without_the_property_nothing_is_said_of_main_channels(data):
+    save(data)
+    loaded = load(data)
+    assert loaded.main_channel_indices is None
+    assert not any("main_channel" in note for note in loaded.notes)
+
+
+# Raw files with one channel after the other
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32", "uint16"])
+def test_a_raw_file_of_one_channel_after_the_other_is_read_as_it_lies(data, dtype):
+    recording = make_recording((3000, 2000), dtype=dtype)
+    save(data, recording, make_sorting(num_segments=2))
+    folder = data / f"preprocessed_{NAME}"
+    for segment_index in range(2):
+        traces = recording.get_traces(segment_index=segment_index)
+        (folder / f"traces_cached_seg{segment_index}.raw").write_bytes(b"head" + traces.T.tobytes())
+    description = json.loads((folder / "binary.json").read_text())
+    description["kwargs"] |= {"time_axis": 1, "file_offset": 4}
+    (folder / "binary.json").write_text(json.dumps(description))
+    loaded = load(data)
+    source = trace_source(loaded.recording_to_read, return_in_uV=False)
+    for segment_index, (start, stop) in [(0, (0, 3000)), (0, (1234, 1300)), (1, (1999, 2000)), (1, (7, 8))]:
+        expected = recording.get_traces(segment_index=segment_index, start_frame=start, end_frame=stop)
+        np.testing.assert_array_equal(source.read(segment_index, start, stop), expected)
+    assert any("one channel after the other" in note for note in loaded.notes)
+
+
+def test_such_a_file_below_a_chain_is_read_as_it_lies(staged):
+    from spikeinterface.preprocessing import common_reference
+
+    raw = staged / "ecephys_session" / "raw"
+    traces = make_recording().get_traces()
+    (raw / "traces_cached_seg0.raw").write_bytes(traces.T.tobytes())
+    description = json.loads((raw / "binary.json").read_text())
+    description["kwargs"]["time_axis"] = 1
+    (raw / "binary.json").write_text(json.dumps(description))
+    shutil.rmtree(staged / f"preprocessed_{NAME}")
+    (staged / f"binary_{NAME}.json").unlink()
+    expected = common_reference(make_recording()).get_traces(start_frame=500, end_frame=700)
+    found = load(staged).recording_to_read.get_traces(start_frame=500, end_frame=700)
+    np.testing.assert_array_equal(found, expected)

@@ -84,7 +84,7 @@ def test_the_recording_link_keeps_the_staged_name(analyzer, tmp_path):
     results = tmp_path / "capsule" / "results" / "x.zarr"
     results.mkdir(parents=True)
 
-    link = recording_link(si.BinaryFolderRecording(staged), results)
+    link = recording_link(si.BinaryFolderRecording(staged).to_dict(recursive=True), results)
 
     assert json.loads(json.dumps(link))["kwargs"]["folder_path"] == "../../data/preprocessed_x"
     assert si.load(link, base_folder=results).get_num_samples() > 0
@@ -98,4 +98,5 @@ def test_a_link_through_a_linked_results_folder_still_works(analyzer, tmp_path):
     (tmp_path / "results").symlink_to(real_results)
     folder = tmp_path / "results" / "x.zarr"
     folder.mkdir()
-    assert si.load(recording_link(si.load(data), folder), base_folder=folder).get_num_samples() > 0
+    link = recording_link(si.load(data).to_dict(recursive=True), folder)
+    assert si.load(link, base_folder=folder).get_num_samples() > 0
