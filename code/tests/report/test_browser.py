@@ -1,4 +1,4 @@
-"""The page in headless Chromium: sort, filter, click, keys, no request, a clean console.
+"""The page in headless Chromium: opens, sorts, filters, is clicked, keeps to itself.
 
 Run with `./code/run_tests -m browser`; needs Debian's chromium and chromium-driver (or EPHYS_TEST_CHROMIUM and
 EPHYS_TEST_CHROMEDRIVER). Fails, not skips, where there is none.
@@ -7,134 +7,31 @@ EPHYS_TEST_CHROMEDRIVER). Fails, not skips, where there is none.
 import functools
 import http.server
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from report.browser_page import (
+    PICTURES,
+    choose,
+    click,
+    count_text,
+    filter_problem,
+    is_painted,
+    open_file,
+    press,
+    requests,
+    script,
+    title_of_unit,
+    type_filter,
+    units_shown,
+)
 from report.made_up_data import MARKUP, make_large_report_data, make_report_data
 
 from ephys_postprocess.report.render import write_report
 
 pytestmark = pytest.mark.browser
-
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--window-size=1400,900"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium = os.environ.get("EPHYS_TEST_CHROMIUM") or shutil.which("chromium")
-    driver = os.environ.get("EPHYS_TEST_CHROMEDRIVER") or shutil.which("chromedriver")
-    assert chromium, "no chromium: apt-get install chromium chromium-driver"
-    assert driver, "no chromedriver: apt-get install chromium chromium-driver"
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
-
-
-@pytest.fixture
-def open_page(browser, tmp_path):
-    def open_page(data, width=1400, theme="light"):
-        path = tmp_path / "report.html"
-        write_report(data, path)
-        return open_file(browser, path, width, theme)
-
-    return open_page
-
-
-def open_file(browser, path, width=1400, theme="light"):
-    browser.get_log("browser")
-    browser.get_log("performance")
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    feature = {"name": "prefers-color-scheme", "value": theme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [feature]})
-    browser.get("about:blank")
-    browser.get(path.as_uri())
-    assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
-    return browser
-
-
-def script(browser, text, *arguments):
-    return browser.execute_script(f"return {text}", *arguments)
-
-
-def click(browser, selector):
-    script(browser, "document.querySelector(arguments[0]).click()", selector)
-
-
-def type_filter(browser, text):
-    script(browser, "document.getElementById('filter').value = arguments[0]", text)
-    script(browser, "document.getElementById('filter').dispatchEvent(new Event('input'))")
-
-
-def choose(browser, selector, value):
-    script(
-        browser,
-        "((select, value) => { select.value = value; select.dispatchEvent(new Event('change')); })"
-        "(document.querySelector(arguments[0]), arguments[1])",
-        selector,
-        value,
-    )
-
-
-def filter_problem(browser):
-    return script(browser, "document.querySelector('#filter-problem').textContent")
-
-
-def units_shown(browser):
-    return script(browser, "[...document.querySelectorAll('tr[data-row] th')].map(c => c.textContent)")
-
-
-def count_text(browser):
-    return script(browser, "document.querySelector('#count').textContent")
-
-
-def title_of_unit(browser):
-    return script(browser, "document.querySelector('#unit-title').textContent")
-
-
-def press(browser, key):
-    from selenium.webdriver.common.by import By
-
-    browser.find_element(By.CSS_SELECTOR, "#table-box").send_keys(key)
-
-
-def requests(browser):
-    import json
-
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return [url for url in sent if not url.startswith(("data:", "file:///", "chrome://"))]
-
-
-def is_painted(browser, picture_id):
-    """Whether anything but one colour is on a canvas, or on that of a chart."""
-    return script(
-        browser,
-        "(box => { const canvas = box.tagName === 'CANVAS' ? box : box.querySelector('canvas');"
-        "const p = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
-        ".data.buffer); return p.some(value => value !== p[0]); })(document.getElementById(arguments[0]))",
-        picture_id,
-    )
-
-
-PICTURES = (
-    *("probe", "raster", "raster-marks", "similarity", "noise", "scatter", "template", "waveforms", "autocorrelogram"),
-    *("isi", "location", "amplitude", "rate", "cross"),
-)
 
 
 @pytest.mark.parametrize("width", [1400, 390])

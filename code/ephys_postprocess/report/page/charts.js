@@ -21,6 +21,7 @@ function chart(box, { x, y, draw, canZoom = false, onZoom, right = 14, onMove, o
   if (onMove) made.over.addEventListener("mousemove", event => onMove(event, made));
   if (onClick) made.over.addEventListener("click", event => onClick(event, made));
   charts.set(box, made);
+  box.chart = made;
   return made;
 }
 

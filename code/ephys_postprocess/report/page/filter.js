@@ -90,13 +90,17 @@ class FilterText {
     }
     const isBetween = this.takes("between");
     if (!isBetween && !this.takes("in")) this.fail(from, `a comparison belongs after ${column.name}.`);
-    const low = this.value(from, column);
+    let low = this.value(from, column);
+    const isPlain = this.factor === null;
     if (!this.takes(isBetween ? "and" : "..")) this.fail(from, `“${column.name} in 5..10” is how ranges are written.`);
-    return both(this.comparison(column, ">=", low), this.comparison(column, "<=", this.value(from, column)));
+    const high = this.value(from, column);
+    if (isPlain && this.factor !== null) low *= this.factor; // "in 500..520 µs" means µs twice
+    return both(this.comparison(column, ">=", low), this.comparison(column, "<=", high));
   }
 
   value(from, column) {
     const token = this.tokens[this.at++];
+    this.factor = null; // from the unit written to the column's
     if (!token) this.fail(from, "a value is missing at the end.");
     if (token.number === null) {
       if (!column.isText) this.fail(from, `${column.name} is compared with numbers.`);
@@ -104,8 +108,9 @@ class FilterText {
     }
     const unit = SPELT[this.tokens[this.at]?.text] ?? this.tokens[this.at]?.text, shown = column.unit;
     if (column.isText) return token.name;
-    if (unit === shown && unit) { this.at++; return token.number; }
-    if (SECONDS[unit] && SECONDS[shown]) { this.at++; return token.number * SECONDS[unit] / SECONDS[shown]; }
+    if (unit && unit === shown) this.factor = 1;
+    else if (SECONDS[unit] && SECONDS[shown]) this.factor = SECONDS[unit] / SECONDS[shown];
+    if (this.factor !== null) { this.at++; return token.number * this.factor; }
     if (SECONDS[unit] || ["µm", "µV", "mV", "mm", "%", "spikes/s"].includes(unit)) this.fail(from, `${column.name} is ${shown ? `in ${shown}` : "without a unit"}.`);
     return token.number;
   }

@@ -41,17 +41,19 @@ function leastGap(places) {
 function layOut(plot, own, curves) {
   const xs = own.map(curve => channelX(curve.channel)), ys = own.map(curve => channelY(curve.channel));
   const gapX = leastGap(xs), low = Math.min(...ys), high = Math.max(...ys), left = Math.min(...xs), spanX = Math.max(...xs) - left + gapX;
-  const cell = (plot.right - plot.left) / spanX * gapX, texts = shortNames(own.map(curve => DATA.probe.ids[curve.channel]));
-  const widest = Math.max(...texts.map(text => plot.pen.measureText(text).width)), strip = widest + 5 < 0.42 * cell ? widest + 5 : 0;
+  const cell = (plot.right - plot.left) / spanX * gapX, names = own.map(curve => DATA.probe.ids[curve.channel]);
+  const stripFor = texts => Math.max(...texts.map(text => plot.pen.measureText(text).width)) + 5, room = 0.45 * cell;
+  const texts = [shortNames(names), numbersOf(names)].find(candidate => candidate && stripFor(candidate) < room), strip = texts ? stripFor(texts) : 0;
   const largest = Math.max(1e-12, ...curves.flatMap(curve => curve.values.map(Math.abs))), rows = Math.max(1, (high - low) / leastGap(ys));
+  const least = Math.min(0.67, rows / (rows + 1.4)) * (plot.bottom - plot.top);
   let tall = Math.max((plot.bottom - plot.top) / (rows + 1) * 1.2, 24) / largest, top = plot.top + 8, bottom = plot.bottom - 8;
   const atY = channel => high > low ? bottom - (channelY(channel) - low) / (high - low) * (bottom - top) : (top + bottom) / 2;
   const boxOf = curve => [atY(curve.channel) - Math.max(0, ...curve.values) * tall, atY(curve.channel) - Math.min(0, ...curve.values) * tall];
   for (let turn = 0; turn < 200; turn++) {
     const over = Math.max(0, ...curves.map(curve => plot.top - boxOf(curve)[0])), under = Math.max(0, ...curves.map(curve => boxOf(curve)[1] - plot.bottom));
     if (over < 0.01 && under < 0.01) break;
-    // Rows give way to a third of the height; beyond that curves become lower.
-    if (high > low && bottom - top - over - under > (plot.bottom - plot.top) * 0.67) { top += over; bottom -= under; } else tall *= 0.95;
+    // Rows move together, but only so far; beyond that curves become lower.
+    if (high > low && bottom - top - over - under > least) { top += over; bottom -= under; } else tall *= 0.95;
   }
   const places = new Map(own.map((curve, i) => {
     const x = plot.left + (xs[i] - left) / spanX * (plot.right - plot.left) + strip, width = (cell - strip) * 0.94, y = atY(curve.channel);
@@ -78,6 +80,12 @@ function shortNames(names) {
   while (names.every(name => name.length > length + 1 && name[length] === names[0][length])) length++;
   const shared = names[0].slice(0, length), cut = shared.search(/[^#.:/_\-\s]*$/);
   return names.map(name => name.slice(cut));
+}
+
+// The numbers at the names' ends, where they tell the names apart.
+function numbersOf(names) {
+  const numbers = names.map(name => /\d+$/.exec(name)?.[0]);
+  return numbers.every(Boolean) && new Set(numbers).size === new Set(names).size ? numbers : null;
 }
 
 function startTemplate() {
