@@ -10,13 +10,16 @@ import numpy as np
 from ephys_postprocess.records import SpikeTrains
 
 _SPIKES_AT_ONCE = 2**17
+SMALL_BYTES = 2**20  # read whole
+STRETCH_BYTES = 2**16  # of larger files, at each end
+MAX_CONTENTS = 1000  # files of one recording that are looked into
 
 
 @dataclass(frozen=True)
 class InputFingerprint:
     """Equal where nothing that a result depends on has changed."""
 
-    files: str  # sha256 (hex) of names, sizes and modification times
+    files: str  # sha256 (hex) of names, sizes, modification times and contents, see `fingerprint_files`
     num_files: int
     num_bytes: int
     traces: str  # sha256 (hex) of stretches of the traces, see `trace_survey.py`
@@ -26,7 +29,7 @@ class InputFingerprint:
     def differences(self, earlier: dict) -> list[str]:
         """What differs from an earlier fingerprint, in words."""
         words = {
-            "files": "names, sizes or times of the input files",
+            "files": "names, sizes, times or contents of the input files",
             "traces": "the traces",
             "spikes": "the spikes or unit ids",
             "options": "how the inputs are read",
@@ -63,16 +66,56 @@ def fingerprint_inputs(
 
 
 def fingerprint_files(data_folder: Path, input_names: list[str]) -> tuple[str, int, int]:
-    """(sha256 of names, sizes and modification times, number of files, bytes); links are followed."""
+    """(sha256 of names, sizes, modification times and contents, number of files, bytes); links are followed.
+
+    Small files count with every byte, large ones with stretches at their ends; of the traces, `trace_survey.py` reads
+    more. Beyond `MAX_CONTENTS` files (chunks of a zarr store) size and time must do.
+    """
     digest, num_files, num_bytes = hashlib.sha256(), 0, 0
     for name in sorted(input_names):
-        for path in _files_below(data_folder / name):
+        root = data_folder / name
+        for path in _files_below(root):
             status = path.stat()
-            listed = path.relative_to(data_folder).as_posix()
+            listed = name if path == root else f"{name}/{path.relative_to(root).as_posix()}"
             digest.update(f"{listed}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+            if num_files < MAX_CONTENTS:
+                digest.update(_content_of(path, status.st_size))
             num_files += 1
             num_bytes += status.st_size
     return digest.hexdigest(), num_files, num_bytes
+
+
+def names_of_files_behind(described: dict, data_folder: Path) -> list[str]:
+    """Relative names of the local files and folders that a recording's or sorting's description leads to.
+
+    Parameters
+    ----------
+    described : dict
+        `to_dict(recursive=True)` of a SpikeInterface object.
+    data_folder : Path
+    """
+    paths = {Path(path) for path in _paths_in(described)}
+    return sorted(os.path.relpath(path, data_folder) for path in paths if path.is_absolute() and path.exists())
+
+
+def _paths_in(value, name: str = ""):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _paths_in(inner, str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _paths_in(inner, name)
+    elif isinstance(value, str | os.PathLike) and "path" in name and "\0" not in str(value):
+        yield value
+
+
+def _content_of(path: Path, size: int) -> bytes:
+    with path.open("rb") as handle:
+        if size <= SMALL_BYTES:
+            return hashlib.sha256(handle.read()).digest()
+        head = handle.read(STRETCH_BYTES)
+        handle.seek(size - STRETCH_BYTES)
+        return hashlib.sha256(head + handle.read(STRETCH_BYTES)).digest()
 
 
 def _files_below(path: Path) -> list[Path]:

@@ -6,7 +6,12 @@ from pathlib import Path
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput
-from ephys_postprocess.inputs.fingerprints import InputFingerprint, fingerprint_files, fingerprint_inputs
+from ephys_postprocess.inputs.fingerprints import (
+    InputFingerprint,
+    fingerprint_files,
+    fingerprint_inputs,
+    names_of_files_behind,
+)
 from ephys_postprocess.inputs.loading import Loaded, load_recording_and_sorting
 from ephys_postprocess.inputs.trace_roots import guard_roots
 from ephys_postprocess.inputs.trace_sources import can_return_in_uV, spike_trains, trace_source
@@ -88,7 +93,14 @@ def open_traces(
     for alarm in (*alarms, *filter(None, [implausible])):
         logger.warning("  %s", alarm)
     metadata = [path.relative_to(item.data_folder).as_posix() for path in found.metadata_files]
-    names = (*loaded.input_files, *metadata)
+    behind = [
+        name
+        for one in (recording, loaded.recording_to_store, loaded.sorting)
+        for name in names_of_files_behind(one.to_dict(recursive=True), item.data_folder)
+    ]
+    listed = (*loaded.input_files, *metadata)
+    # A description names files that lie elsewhere; what is below a listed folder is seen with the folder.
+    names = (*listed, *(name for name in dict.fromkeys(behind) if not _is_below(name, listed)))
     fingerprint = fingerprint_inputs(
         item.data_folder,
         list(names),
@@ -110,6 +122,10 @@ def open_traces(
         chunk_samples=_chunk_samples(traces, execution),
         scratch_folder=execution.scratch_folder,
     )
+
+
+def _is_below(name: str, listed: tuple[str, ...]) -> bool:
+    return any(name == one or name.startswith(f"{one}/") for one in listed)
 
 
 def _chunk_samples(traces: TraceSource, execution: Execution) -> int:

@@ -85,7 +85,7 @@ REASONS = {
     "a flipped bit": (damage_array, "damaged: extensions/templates/average/0.0.0 has changed"),
     "a missing array": (lambda files, _: shutil.rmtree(files.analyzer / "extensions/templates"), "damaged: .* missing"),
     "a table changed": (lambda files, _: files.units_table.write_text("x"), r"damaged: units_.* has changed"),
-    "raw file touched": (touch_raw, "inputs have changed: names, sizes or times"),
+    "raw file touched": (touch_raw, "inputs have changed: names, sizes, times or contents"),
     "traces changed in place": (change_traces, "inputs have changed: the traces"),
     "spikes changed in place": (change_spikes, "inputs have changed: the spikes"),
     "other parameters": (None, "parameters that change results are different"),
