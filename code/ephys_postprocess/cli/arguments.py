@@ -33,6 +33,8 @@ class Arguments:
     parameters: Parameters
     execution: Execution
     is_example: bool
+    is_list: bool  # only print the names of the recordings
+    relink: Path | None  # only write the link of this result, or of those in this folder, anew
     verify_folder: Path | None  # only check the results in this folder
     num_units_to_audit: int | None  # only compare so many units of every result with stock SpikeInterface
     report_of: Path | None  # only make the report of this finished result
@@ -85,6 +87,8 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
         parameters=parameters,
         execution=execution,
         is_example=flags.example,
+        is_list=flags.is_list,
+        relink=_given_folder(flags.relink),
         verify_folder=_given_folder(flags.verify),
         num_units_to_audit=_number_to_audit(flags.audit),
         report_of=_given_folder(flags.report_of),

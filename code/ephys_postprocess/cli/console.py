@@ -6,14 +6,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ephys_postprocess.machine.events import current_recording, emit, line_prefix
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # tabs and new lines stay
 
 
 class _PlainText(logging.Formatter):
-    """Names in the data may hold what a terminal would obey; here they are only shown."""
+    """Each line says which of many recordings it is about. What a terminal would obey is only shown."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().format(record))
+        prefix = line_prefix()
+        text = "\n".join(prefix + line for line in super().format(record).split("\n"))
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class _Handler(logging.StreamHandler):
@@ -33,9 +37,15 @@ class _BelowWarning(logging.Filter):
         return record.levelno < logging.WARNING
 
 
+class _AsEvents(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        emit("warning", current_recording(), level=level, message=record.getMessage())
+
+
 @contextmanager
 def logging_to_console(level: int, is_stdout_taken: bool = False) -> Iterator[None]:
-    """Our log as plain lines: the story on stdout (unless JSON goes there), warnings and errors on stderr."""
+    """Our log as plain lines: the story on stdout (unless events go there, warnings too), alarms on stderr."""
     package_log = logging.getLogger("ephys_postprocess")
     story = _Handler(sys.stderr if is_stdout_taken else sys.stdout)
     alarms = _Handler(sys.stderr)
@@ -45,12 +55,15 @@ def logging_to_console(level: int, is_stdout_taken: bool = False) -> Iterator[No
     alarms.setFormatter(_PlainText("%(levelname)s: %(message)s"))
     earlier_level = package_log.level
     package_log.setLevel(level)
-    for handler in (story, alarms):
+    handlers = [story, alarms]
+    if is_stdout_taken:
+        handlers.append(_AsEvents(logging.WARNING))
+    for handler in handlers:
         package_log.addHandler(handler)
     try:
         yield
     finally:
         package_log.setLevel(earlier_level)
-        for handler in (story, alarms):
+        for handler in handlers:
             handler.flush()
             package_log.removeHandler(handler)

@@ -14,9 +14,17 @@ from dataclasses import replace
 from ephys_postprocess.cli.arguments import Arguments, parse_arguments
 from ephys_postprocess.cli.console import logging_to_console
 from ephys_postprocess.cli.options import NothingToDo
-from ephys_postprocess.errors import CapsuleError, ParameterError
+from ephys_postprocess.errors import (
+    EXIT_CALLERS_MISTAKE,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_LATER,
+    CapsuleError,
+    ParameterError,
+)
+from ephys_postprocess.machine.events import standard_output_for_events
 from ephys_postprocess.machine.execution import Execution
-from ephys_postprocess.machine.stage_log import standard_output_for_events
+from ephys_postprocess.machine.failures import explain, is_temporary
 from ephys_postprocess.machine.stopping import (
     STOPS,
     Terminated,
@@ -25,8 +33,6 @@ from ephys_postprocess.machine.stopping import (
     raise_if_stopping,
     signals_as_exceptions,
 )
-
-EXIT_DONE, EXIT_FAILED, EXIT_CALLERS_MISTAKE = 0, 1, 2
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done (or skipped upstream), 1 a recording failed or a bug, 2 the caller's mistake, 130 interrupted,
-        143 terminated.
+        0 done (or skipped upstream), 1 a recording failed or a bug, 2 the caller's mistake, 75 a failure that may go
+        away by itself, 130 interrupted, 143 terminated.
     """
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
@@ -72,11 +78,15 @@ def _run_and_report(arguments: Arguments) -> int:
         if arguments.execution.debug:
             traceback.print_exc()
         print(err, file=sys.stderr)
-        return EXIT_CALLERS_MISTAKE
-    except Exception:  # noqa: BLE001 - the last resort: our bug, told with its traceback
+        return EXIT_LATER if is_temporary(err) else EXIT_CALLERS_MISTAKE
+    except Exception as error:  # noqa: BLE001 - the last resort: the system's refusal, or our bug with its traceback
         raise_if_stopping()
-        traceback.print_exc()
-        return EXIT_FAILED
+        known = explain(error, arguments.execution)
+        if known is None or arguments.execution.debug:
+            traceback.print_exc()
+        if known is not None:
+            print(known, file=sys.stderr)
+        return EXIT_LATER if is_temporary(known or error) else EXIT_FAILED
 
 
 def _audit(num_units: int, execution: Execution) -> int:
@@ -87,6 +97,14 @@ def _audit(num_units: int, execution: Execution) -> int:
 
 def _run(arguments: Arguments) -> int:
     parameters, execution = arguments.parameters, arguments.execution
+    if arguments.is_list:
+        from ephys_postprocess.commands.list_recordings import list_recordings
+
+        return list_recordings(execution)
+    if arguments.relink is not None:
+        from ephys_postprocess.commands.relink import relink_results
+
+        return relink_results(arguments.relink, execution)
     if arguments.verify_folder is not None:
         from ephys_postprocess.commands.verify import verify
 

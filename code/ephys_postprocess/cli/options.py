@@ -13,6 +13,11 @@ precedence: defaults < parameters (--params, or code/params.json where nothing i
 positional arguments may stand in any order and are told apart by content: true or false is use_motion_corrected, a
 number is n_jobs, anything else is the parameters (a file or JSON text).
 
+exit codes: 0 all done, or skipped upstream; 1 a recording failed, by its data or a bug, and would fail again; 2 the
+caller's mistake, before any work; 75 a recording failed for want of something that may be there later, or elsewhere:
+space, memory, a file system that answers, results that another run holds (run again, with --resume); 130 interrupted;
+143 terminated. With --on-failure placeholder a failed recording that got its placeholder counts as done.
+
 """
 
 
@@ -47,6 +52,20 @@ def make_parser() -> _Parser:
     parser.add_argument("values", nargs="*", metavar="use_motion_corrected | n_jobs | params", help="see below")
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--example", action="store_true", help="make an example recording and postprocess that")
+    parser.add_argument(
+        "--list",
+        dest="is_list",
+        action="store_true",
+        help="only print the names of the recordings in --data, one a line (with --progress json, one event each), for "
+        "tasks of one recording",
+    )
+    parser.add_argument(
+        "--relink",
+        dest="relink",
+        metavar="RESULT",
+        help="only let a result that was moved (postprocessed_NAME.zarr, or a folder of them) refer again to its "
+        "recording, which lies in --data",
+    )
     parser.add_argument(
         "--verify", metavar="RESULTS", help="only check that the results in this folder are complete and unchanged"
     )

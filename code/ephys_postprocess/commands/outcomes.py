@@ -3,9 +3,9 @@
 import logging
 from dataclasses import dataclass
 
-from ephys_postprocess.errors import CapsuleError
+from ephys_postprocess.errors import EXIT_DONE, EXIT_FAILED, EXIT_LATER, CapsuleError
 from ephys_postprocess.machine.execution import Execution
-from ephys_postprocess.machine.space import explain
+from ephys_postprocess.machine.failures import explain
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +17,16 @@ class Outcome:
     recording_name: str
     status: str
     line: str
+    is_temporary: bool = False  # a failure that may go away by itself
+    is_excused: bool = False  # a failure after which, by `--on-failure placeholder`, something stands for the result
+
+
+def exit_code_of(outcomes: list[Outcome]) -> int:
+    """What a scheduler should know of a whole run: a try later is worth it as soon as one recording may gain by it."""
+    failed = [outcome for outcome in outcomes if outcome.status == "failed" and not outcome.is_excused]
+    if any(outcome.is_temporary for outcome in failed):
+        return EXIT_LATER
+    return EXIT_FAILED if failed else EXIT_DONE
 
 
 def tell_failure(error: Exception, name: str, execution: Execution) -> str:

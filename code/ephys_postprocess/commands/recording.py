@@ -21,8 +21,9 @@ from ephys_postprocess.errors import CapsuleError
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput, UpstreamSkipped
 from ephys_postprocess.inputs.opened import Inputs, open_inputs
 from ephys_postprocess.machine.execution import Execution
+from ephys_postprocess.machine.failures import explained
 from ephys_postprocess.machine.free_memory import give_back_free_memory
-from ephys_postprocess.machine.space import check_free_space, explained
+from ephys_postprocess.machine.space import check_free_space
 from ephys_postprocess.machine.stage_log import StageLog
 from ephys_postprocess.machine.zarr_paths import take_full_paths_for_folders
 from ephys_postprocess.parameters.document import Parameters
@@ -43,7 +44,6 @@ def postprocess_recording(
     take_full_paths_for_folders()
     files.check_names([path.name for path in found.metadata_files])
     log = StageLog(item.recording_name, execution.progress_style)
-    logger.info("%s (%d thread(s))", item.recording_name, execution.num_jobs)
     try:
         inputs = open_inputs(item, found, parameters, execution, log)
     except UpstreamSkipped as skip:

@@ -136,6 +136,25 @@ def load_recording_and_sorting(
     )
 
 
+def open_recording_of_result(
+    recording_input: RecordingInput, *, allow_pickle: bool = False, allow_classes: tuple[str, ...] = ()
+) -> tuple[si.BaseRecording, dict | None]:
+    """The recording that a result refers to, found again without its sorting, and its own words: see `Loaded`.
+
+    Raises
+    ------
+    InputError
+        Anything missing, broken or inconsistent.
+    """
+    journal, consent = Journal(recording_input.data_folder), Consent(allow_pickle, allow_classes)
+    read = open_recording_to_read(recording_input, journal, use_motion_corrected=False, consent=consent)
+    stored, words = open_recording_to_store(recording_input, read, journal, consent=consent)
+    if recording_input.skip_times:
+        reset_times(stored)
+        words = None
+    return stored, words
+
+
 def _note_traces(recording: si.BaseRecording, journal: Journal) -> None:
     if recording.get_annotation("is_filtered") is False:
         journal.note(

@@ -2,9 +2,11 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from ephys_postprocess.machine.cgroups import cgroup_folders, read_text
 
 # Set by Code Ocean, by the pipeline, and by SLURM for one task and for the whole node.
 CORE_COUNT_VARIABLES = ("CO_CPUS", "N_JOBS_EXT", "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
@@ -45,16 +47,9 @@ def usable_cores(environment: Mapping[str, str] = os.environ, root: Path = Path(
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:
     """Cores' worth of time that the cgroup (version 1 or 2) and those above it grant, or None without a limit."""
-    quotas = []
-    for line in _read_text(root / "proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if controllers == "":
-            quotas += _quotas_above(root / "sys/fs/cgroup", group, _quota_v2)
-        elif "cpu" in controllers.split(","):
-            for mount in ("cpu", "cpu,cpuacct"):
-                quotas += _quotas_above(root / "sys/fs/cgroup" / mount, group, _quota_v1)
-    return min(quotas, default=None)
+    version_1, version_2 = cgroup_folders("cpu", root)
+    quotas = [*map(_quota_v1, version_1), *map(_quota_v2, version_2)]
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _cores_by_affinity() -> int:
@@ -63,31 +58,16 @@ def _cores_by_affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _quotas_above(mount: Path, group: str, read_quota: Callable[[Path], float | None]) -> list[float]:
-    folders, folder = [mount], mount
-    for part in Path(group.lstrip("/")).parts:  # inside a container the path may be the host's: then only the mount
-        folder = folder / part
-        folders.append(folder)
-    return [quota for folder in folders if (quota := read_quota(folder)) is not None]
-
-
 def _quota_v2(folder: Path) -> float | None:
-    words = _read_text(folder / "cpu.max").split()
+    words = read_text(folder / "cpu.max").split()
     return _ratio(words[0], words[1]) if len(words) == 2 else None
 
 
 def _quota_v1(folder: Path) -> float | None:
-    return _ratio(_read_text(folder / "cpu.cfs_quota_us"), _read_text(folder / "cpu.cfs_period_us"))
+    return _ratio(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
 
 
 def _ratio(quota: str, period: str) -> float | None:
     """None for "max", for -1 (both mean no limit) and for what is not there."""
     quota, period = quota.strip(), period.strip()
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) > 0 else None
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -1,25 +1,18 @@
-"""Disk space and memory: what a run will need, what there is, and what to say when it runs out."""
+"""Disk space and memory: what a run will need, and what there is."""
 
-import contextlib
-import errno
 import os
 import resource
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ephys_postprocess.errors import ResultError
+from ephys_postprocess.errors import TemporaryError
+from ephys_postprocess.machine.cgroups import cgroup_folders, read_text
 
 # Of the memory that is free, what chunks of traces may take: arrays of spikes and templates live beside them.
 SHARE_FOR_CHUNKS = 0.4
 # A chunk as it is read, and as float32 and float64 on the way through a chain of preprocessors.
 BYTES_BESIDE_A_SAMPLE = 12
 MIN_CHUNK_DURATION_S = 0.05
-
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
-_ORDINARY = (None, errno.ENOENT, errno.EEXIST)  # of what libraries try and do without
-_NO_HANDLES = (errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True)
@@ -31,14 +24,14 @@ class Need:
 
 
 def check_free_space(need: Need, results_folder: Path, scratch_folder: Path) -> None:
-    """Raise ResultError where a folder's file system has less room than needed."""
+    """Raise TemporaryError where a folder's file system has less room than needed."""
     wanted: dict[int, list] = {}
     for folder, size in ((results_folder, need.results_bytes), (scratch_folder, need.scratch_bytes)):
         wanted.setdefault(folder.stat().st_dev, [folder, 0])[1] += size
     for folder, size in wanted.values():
         free = free_bytes(folder)
         if free is not None and free < size:
-            raise ResultError(
+            raise TemporaryError(
                 f"Not enough space in {folder}: about {megabytes(size)} are needed, {megabytes(free)} are free. "
                 "Free some, or choose another --results or --scratch folder."
             )
@@ -51,60 +44,6 @@ def free_bytes(folder: Path) -> int | None:
     except OSError:
         return None
     return status.f_bavail * status.f_frsize if status.f_blocks else None
-
-
-@contextlib.contextmanager
-def explained(execution, need: Need) -> Iterator[None]:
-    """Turn want of space, permission, memory or handles inside this context into a ResultError that says so."""
-    try:
-        yield
-    except (OSError, MemoryError, KeyError) as error:
-        known = explain(error, execution, need)
-        if known is None:
-            raise
-        raise known from error
-
-
-def explain(error: BaseException, execution, need: Need | None = None) -> ResultError | None:
-    """What the caller can do about a failure for want of space, permission, memory or handles; None for any other."""
-    results_folder, scratch_folder = execution.results_folder, execution.scratch_folder
-    if isinstance(error, MemoryError):
-        return ResultError(
-            f"Not enough memory ({error or 'an allocation failed'}); {megabytes(available_memory_bytes())} are free. "
-            "Lower --n-jobs or job_kwargs.chunk_duration, or run where there is more."
-        )
-    error = _system_error_behind(error)
-    if error is None:
-        return None
-    where = error.filename or f"{results_folder} or {scratch_folder}"
-    if error.errno in _NO_SPACE:
-        return ResultError(_no_space(results_folder, scratch_folder, need))
-    if error.errno in _NO_ACCESS:
-        return ResultError(f"Cannot write {where}: {error.strerror}. Make it writable, or choose another folder.")
-    if error.errno == errno.EFBIG:
-        return ResultError(f"Cannot write {where}: {error.strerror}. Raise the limit on file sizes (ulimit -f).")
-    if error.errno in _NO_HANDLES:
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return ResultError(f"Too many open files (the limit is {limit}). Raise it with 'ulimit -n 1024'.")
-    return ResultError(f"The system could not read or write {where}: {error.strerror or error}.")
-
-
-def _system_error_behind(error: BaseException) -> OSError | None:
-    """The system's own error: libraries raise others in its stead (zarr a KeyError where no folder can be made)."""
-    if isinstance(error, OSError):
-        return error
-    behind = error.__cause__ or error.__context__
-    while behind is not None and not (isinstance(behind, OSError) and behind.errno not in _ORDINARY):
-        behind = behind.__cause__ or behind.__context__
-    return behind
-
-
-def _no_space(results_folder: Path, scratch_folder: Path, need: Need | None) -> str:
-    folders = {"results": results_folder, "scratch": scratch_folder}
-    free = {name: free_bytes(folder) for name, folder in folders.items()}
-    fullest = min((name for name in free if free[name] is not None), key=free.get, default="results")
-    needed = "" if need is None else f" About {megabytes(getattr(need, f'{fullest}_bytes'))} are needed there."
-    return f"No space left in {folders[fullest]} (--{fullest}).{needed} Free some, or choose another folder."
 
 
 def chunk_that_fits(
@@ -126,10 +65,14 @@ def num_chunks_that_fit(chunk_samples: int, num_channels: int, itemsize: int) ->
 def available_memory_bytes(root: Path = Path("/")) -> int:
     """Memory that this process may still take: of the machine, its cgroup, and its own limit of address space."""
     limits = [_free_on_machine(root), *_free_in_cgroups(root)]
-    address_space = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if address_space != resource.RLIM_INFINITY:
-        limits.append(address_space - _pages(root) * os.sysconf("SC_PAGE_SIZE"))
-    return max(0, min(limits))
+    left = address_space_left_bytes(root)
+    return max(0, min(limits if left is None else [*limits, left]))
+
+
+def address_space_left_bytes(root: Path = Path("/")) -> int | None:
+    """What `ulimit -v` leaves of this process's addresses; None without a limit."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit - _pages(root) * os.sysconf("SC_PAGE_SIZE")
 
 
 def megabytes(size: float) -> str:
@@ -138,44 +81,36 @@ def megabytes(size: float) -> str:
 
 
 def _free_on_machine(root: Path) -> int:
-    lines = _text(root / "proc/meminfo").splitlines()
+    lines = read_text(root / "proc/meminfo").splitlines()
     found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     return found[0] if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _free_in_cgroups(root: Path) -> list[int]:
-    free = []
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, group = line.split(":", 2)
-        if controllers == "":
-            mount, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file ")
-        elif "memory" in controllers.split(","):
-            mount = root / "sys/fs/cgroup/memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
-        else:
-            continue
-        for folder in {mount, mount / group.lstrip("/")}:
-            free += _free_in_cgroup(folder, *names)
-    return free
+    version_1, version_2 = cgroup_folders("memory", root)
+    free = [
+        _free_in_cgroup(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
+        for folder in version_1
+    ]
+    # Above memory.high a process is slowed down until it hardly runs.
+    free += [
+        _free_in_cgroup(folder, limit, "memory.current", "inactive_file ")
+        for folder in version_2
+        for limit in ("memory.max", "memory.high")
+    ]
+    return [size for size in free if size is not None]
 
 
-def _free_in_cgroup(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> list[int]:
-    limit, usage = _text(folder / limit_name).strip(), _text(folder / usage_name).strip()
+def _free_in_cgroup(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
+    limit, usage = read_text(folder / limit_name).strip(), read_text(folder / usage_name).strip()
     if not (limit.isdigit() and usage.isdigit()):
-        return []
-    statistics = _text(folder / "memory.stat").splitlines()
+        return None
+    statistics = read_text(folder / "memory.stat").splitlines()
     # Pages of files that were read count as used, but go as soon as something else needs the room.
     cache = sum(int(line.split()[1]) for line in statistics if line.startswith(cache_name))
-    return [int(limit) - int(usage) + cache]
+    return int(limit) - int(usage) + cache
 
 
 def _pages(root: Path) -> int:
-    words = _text(root / "proc/self/statm").split()
+    words = read_text(root / "proc/self/statm").split()
     return int(words[0]) if words else 0
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -3,35 +3,41 @@
 With `--progress json` standard output holds one JSON object a line and nothing else; the log goes to standard error.
 Every event has
 
-    event       stage_started, stage_progress, stage_finished, stage_failed or recording_finished
+    event       run_started, recording_started, stage_started, stage_progress, stage_finished, stage_failed, warning,
+                recording_finished or run_finished; recording_found with --list
     time        ISO 8601, UTC
-    recording   the recording's name
-    stage       the stage's name (not in recording_finished)
+    recording   the recording's name (not in run_started and run_finished, nor in a warning that is about no recording)
+    stage       the stage's name (in events of stages)
 
 and, by event,
 
+    run_started         version, data, results, scratch (folders), recordings (their names, in order), num_jobs
+    recording_started   index (from 1), total
     stage_started       total (null where unknown), unit ("spikes")
     stage_progress      done, total, unit, per_second, seconds_left (null where unknown); at most one a second
     stage_finished      seconds, peak_memory_mb, what was counted (such as units, channels, spikes), where the stage
                         read traces, bytes_needed (of the samples it asked for) and bytes_read (to have them), and where
                         it went through its spikes, per_second
     stage_failed        seconds, error
-    recording_finished  status ("done", "kept", "skipped" or "failed"), message
+    warning             level ("warning" or "error"), message: what the log says on standard error
+    recording_finished  status ("done", "kept", "skipped" or "failed"), message, is_temporary (whether a failure may go
+                        away by itself), seconds, bytes (of all files of the result), paths (by what they are: analyzer,
+                        data_process, units_csv, units_parquet, report; those that are there)
+    run_finished        exit_code, seconds, bytes, results (folder), counts (recordings by status); not after a signal
 
 Readers should pass over events and fields that they do not know.
 """
 
-import json
 import logging
 import resource
-import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+
+from ephys_postprocess.machine.events import emit
 
 logger = logging.getLogger(__name__)
 
@@ -116,9 +122,9 @@ class StageLog:
         self.records.append(record)
         self._show_end(record, current.done, unit)
 
-    def finish(self, status: str, message: str) -> None:
+    def finish(self, status: str, message: str, **details) -> None:
         """Say how the recording ended."""
-        self._event("recording_finished", None, status=status, message=message)
+        self._event("recording_finished", None, status=status, message=message, **details)
 
     @property
     def seconds(self) -> float:
@@ -185,26 +191,7 @@ class StageLog:
     def _event(self, event: str, stage_name: str | None, **details) -> None:
         if self.progress != "json":
             return
-        head = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        head["recording"] = self.recording_name
-        if stage_name is not None:
-            head["stage"] = stage_name
-        with suppress(OSError):  # whoever followed the run may have gone
-            print(json.dumps({**head, **details}), file=_events_stream or sys.stdout, flush=True)
-
-
-_events_stream = None
-
-
-@contextmanager
-def standard_output_for_events():
-    """Keep standard output for events: whatever else a library prints goes to standard error meanwhile."""
-    global _events_stream
-    _events_stream, sys.stdout = sys.stdout, sys.stderr
-    try:
-        yield
-    finally:
-        sys.stdout, _events_stream = _events_stream, None
+        emit(event, self.recording_name, **({} if stage_name is None else {"stage": stage_name}), **details)
 
 
 def reset_peak_memory() -> None:

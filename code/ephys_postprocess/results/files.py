@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ephys_postprocess.errors import ResultError
+from ephys_postprocess.errors import ResultError, TemporaryError
 from ephys_postprocess.machine.stopping import STOPS, last_wish, signals_wait
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ MAX_FILE_NAME_BYTES = 255
 _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
-class HeldElsewhereError(ResultError):
+class HeldElsewhereError(TemporaryError):
     """Another run is writing this recording's results."""
 
 

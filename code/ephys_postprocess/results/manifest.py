@@ -34,6 +34,17 @@ def write_manifest(store: Path, num_threads: int) -> str:
     return checksum(path)
 
 
+def renew_in_manifest(store: Path, name: str) -> str:
+    """Describe one file of a store anew, which was changed on purpose; the checksum of the manifest then."""
+    path = store / FILE_NAME
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["files"][name] = _described(store / name)
+    beside = path.with_name(f"{FILE_NAME}.new")
+    beside.write_text(json.dumps(content, indent=0), encoding="utf-8")
+    beside.replace(path)
+    return checksum(path)
+
+
 def check_manifest(store: Path, manifest_checksum: str | None, num_threads: int = 1) -> list[str]:
     """What is wrong with a store, one line each; empty where every byte is as it was written.
 

@@ -22,6 +22,11 @@ def seal_json(text: str) -> str:
     return _JSON_SEAL.sub(rb"\g<1>" + _digest_of_json(content) + rb"\g<3>", content).decode("utf-8")
 
 
+def seal_json_again(text: str) -> str:
+    """A sealed text that was changed on purpose, with the seal that it has then."""
+    return seal_json(_JSON_SEAL.sub(rb"\g<1>\g<3>", text.encode("utf-8")).decode("utf-8"))
+
+
 def is_json_sealed(content: bytes) -> bool:
     """Whether not a byte has changed since `seal_json`."""
     found = _JSON_SEAL.findall(content)

@@ -231,7 +231,7 @@ def test_log_lines(pipeline, capsys):
     assert out == "a story\n"
     assert err == "WARNING: Renamed: isis → isi_histograms.\nWARNING: an alarm\n"
     assert cli.main(["--progress", "json"]) == 0
-    assert capsys.readouterr().out == ""
+    assert [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()] == ["an alarm"]
 
 
 def test_a_mistake_costs_no_heavy_import():

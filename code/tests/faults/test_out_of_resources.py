@@ -39,8 +39,8 @@ def mounted(folder, size):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def assert_clear(code, said, *words):
-    assert code == 1, said
+def assert_clear(code, said, *words, exit_code=1):
+    assert code == exit_code, said
     assert "Traceback" not in said
     for word in words:
         assert re.search(word, said), (word, said)
@@ -51,7 +51,13 @@ def test_too_little_space_for_results_is_said_before_computing(capsule, tiny_dat
     tally("faults")
     with mounted(tmp_path / "small", "2m") as results:
         code, said = capsule(tiny_data, results, "--recording", NAME)
-        assert_clear(code, said, rf"Not enough space in {results}", r"about \d+\.\d MB are needed, \d+\.\d MB are free")
+        assert_clear(
+            code,
+            said,
+            rf"Not enough space in {results}",
+            r"about \d+\.\d MB are needed, \d+\.\d MB are free",
+            exit_code=75,
+        )
         assert "quality_metrics " not in said
         assert hidden(results) == []
 
@@ -64,7 +70,9 @@ def test_results_full_in_the_middle(capsule, tiny_data, tmp_path, size, tally):
     environment = {"PYTHONPATH": str(optimist(tmp_path))}
     with mounted(tmp_path / "small", size) as results:
         code, said = capsule(tiny_data, results, *BOTH, environment=environment)
-        assert_clear(code, said, rf"No space left in {results} \(--results\)", r"About \d+\.\d MB are needed there")
+        assert_clear(
+            code, said, rf"No space left in {results} \(--results\)", r"About \d+\.\d MB are needed there", exit_code=75
+        )
         assert partial_results(results, NAME) == []
         assert hidden(results) == []
 
@@ -83,12 +91,12 @@ def test_scratch_full(capsule, tiny_data, tmp_path, tally):
     tally("faults", 2)
     with mounted(tmp_path / "small", "1m") as scratch:
         code, said = capsule(tiny_data, tmp_path / "r", "--recording", NAME, "--scratch", scratch)
-        assert_clear(code, said, rf"Not enough space in {scratch}", "MB are needed")
+        assert_clear(code, said, rf"Not enough space in {scratch}", "MB are needed", exit_code=75)
         environment = {"PYTHONPATH": str(optimist(tmp_path))}
         code, said = capsule(
             tiny_data, tmp_path / "r", "--recording", NAME, "--scratch", scratch, environment=environment
         )
-        assert_clear(code, said, rf"No space left in {scratch} \(--scratch\)")
+        assert_clear(code, said, rf"No space left in {scratch} \(--scratch\)", exit_code=75)
         assert list(scratch.iterdir()) == []
     assert visible(tmp_path / "r") == []
 
@@ -98,7 +106,7 @@ def test_the_small_recording_is_done_where_the_large_one_does_not_fit(capsule, t
     tally("faults")
     with mounted(tmp_path / "small", "3500k") as results:
         code, said = capsule(tiny_data, results, *BOTH, "--no-report")
-        assert_clear(code, said, "Not enough space|No space left")
+        assert_clear(code, said, "Not enough space|No space left", exit_code=75)
         assert partial_results(results, OTHER_NAME) == []
         assert (results / f"postprocessed_{OTHER_NAME}.zarr").is_dir(), said
 

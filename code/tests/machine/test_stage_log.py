@@ -16,7 +16,8 @@ import pytest
 
 from ephys_postprocess.cli import main as cli
 from ephys_postprocess.machine import live_progress, stage_log
-from ephys_postprocess.machine.stage_log import StageLog, standard_output_for_events
+from ephys_postprocess.machine.events import standard_output_for_events
+from ephys_postprocess.machine.stage_log import StageLog
 
 CODE = Path(__file__).resolve().parents[2]
 ON_A_TERMINAL = """
