@@ -9,10 +9,10 @@ The numbers are those of `analyzer.compute(...)` and land where it puts them, in
 that PCA models are plain arrays: `pca_models.restore_pca_models(analyzer)` makes scikit-learn objects of them.
 """
 
-import os
 import tempfile
 from pathlib import Path
 
+from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.parameters.extensions import EXTENSIONS
 
 # "Accelerated": computed by our own kernels. Any other extension of SpikeInterface is computed by SpikeInterface.
@@ -23,7 +23,7 @@ def compute(
     analyzer,
     extensions: str | list[str] | dict[str, dict],
     *,
-    n_jobs: int = -1,
+    n_jobs: int | float = -1,
     chunk_duration_s: float = 1.0,
     scratch_folder: str | Path | None = None,
 ) -> dict[str, dict[int, str]]:
@@ -35,8 +35,9 @@ def compute(
         Of any format; extensions that depend on a recomputed one are deleted, as SpikeInterface does.
     extensions : str, list of str, or dict
         Names, or name: SpikeInterface's keyword arguments.
-    n_jobs : int
-        Threads; -1 for all usable cores. Changes no byte of the result.
+    n_jobs : int or float
+        Threads, as the command line counts them: -1 for all cores that CPU affinity, cgroup and scheduler leave, a
+        share of them such as 0.5, never more than these. Changes no byte of the result.
     chunk_duration_s : float
         Traces held in memory a thread, in s.
     scratch_folder : path, optional
@@ -50,17 +51,25 @@ def compute(
     Raises
     ------
     ParameterError
-        An extension that is unknown, or whose requirements are neither in the analyzer nor asked for.
+        An extension that is unknown, or whose requirements are neither in the analyzer nor asked for; or an n_jobs that
+        is no number of threads.
     """
     from ephys_postprocess.engine.engine import compute_extensions
     from ephys_postprocess.engine.existing_analyzer import check_requirements, delete_dependents, open_workspace
+    from ephys_postprocess.machine.cores import usable_cores
+    from ephys_postprocess.machine.execution import count_jobs
+    from ephys_postprocess.parameters.text import job_count
 
+    try:
+        num_jobs = job_count(n_jobs)
+    except ValueError as error:
+        raise ParameterError(f"n_jobs: {error} (got {n_jobs!r}).") from error
     wanted = _as_dict(extensions)
     check_requirements(analyzer, wanted)
     delete_dependents(analyzer, wanted)
     work = open_workspace(
         analyzer,
-        num_threads=len(os.sched_getaffinity(0)) if n_jobs == -1 else max(1, n_jobs),
+        num_threads=count_jobs(num_jobs, usable_cores().count),
         chunk_samples=max(1, int(chunk_duration_s * analyzer.sampling_frequency)),
         scratch_folder=Path(scratch_folder or tempfile.gettempdir()),
     )

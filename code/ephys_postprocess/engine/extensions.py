@@ -224,7 +224,7 @@ def principal_components_of(work: Workspace, extension) -> dict:
 def valid_unit_periods_of(work: Workspace, extension) -> dict | None:
     if extension.params["method"] != "false_positives_and_negatives":
         return None
-    options = {name: value for name, value in extension.params.items() if name not in ("method", "minimum_n_spikes")}
+    options = {name: value for name, value in extension.params.items() if name != "method"}
     periods = valid_unit_periods(work.spikes, work.amplitudes("amplitude_scalings"), **options)
     return {field.name: getattr(periods, field.name) for field in dataclasses.fields(periods)}
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from spikeinterface.core.core_tools import ms_to_samples
 
 from ephys_postprocess.engine.sampling import SampledTemplates
 from ephys_postprocess.inputs.opened import Inputs
@@ -68,7 +69,7 @@ def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray,
         np.minimum(counts, most),
         sampled.sparsity.mask[is_kept].sum(axis=1),
         inputs.traces.num_channels,
-        int(window_ms * inputs.traces.sampling_frequency_hz / 1000),
+        ms_to_samples(window_ms, inputs.traces.sampling_frequency_hz),
         extensions,
         inputs.traces.dtype,
     )

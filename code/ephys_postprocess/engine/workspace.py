@@ -17,8 +17,9 @@ from ephys_postprocess.engine.own_metrics import set_params
 from ephys_postprocess.engine.sinks import Sink
 from ephys_postprocess.engine.stored_waveforms import StoredWaveforms
 from ephys_postprocess.inputs.trace_sources import spike_trains
+from ephys_postprocess.parameters.text import duration_s
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices, duration_to_samples
+from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices
 from ephys_postprocess.stages.traces.waveforms import WaveformSelection, WaveformSource, open_waveforms
 from ephys_postprocess.traces import TraceSource
 
@@ -115,7 +116,7 @@ class Workspace:
         """Noise of each channel, in the templates' unit; the second argument is as SpikeInterface has it."""
         where = {"num_chunks_per_segment": 20, "chunk_duration": "500ms", "chunk_size": None, "margin_frames": 0}
         where |= {name: value for name, value in random_slices_kwargs.items() if value is not None}
-        chunk_samples = where["chunk_size"] or duration_to_samples(where["chunk_duration"], self.sampling_frequency_hz)
+        chunk_samples = where["chunk_size"] or int(duration_s(where["chunk_duration"]) * self.sampling_frequency_hz)
         slices = draw_random_slices(
             self.segment_lengths,
             where["num_chunks_per_segment"],

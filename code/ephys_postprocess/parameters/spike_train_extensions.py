@@ -85,7 +85,7 @@ class ValidUnitPeriods(Extension):
     relative_margin_size: NonNegativeNumber = declare(1.0, "Margin around a period, in periods.")
     fp_threshold: Fraction = declare(0.1, "Most false positives of a valid period.")
     fn_threshold: Fraction = declare(0.1, "Most false negatives of a valid period.")
-    minimum_n_spikes: NonNegativeInteger = declare(100, "Fewest spikes of a valid period.")
+    minimum_n_spikes: NonNegativeInteger = declare(100, "Fewest spikes of a valid period, its margins included.")
     minimum_valid_period_duration: NonNegativeNumber = declare(180.0, "Shortest valid period kept, in s.")
     min_num_periods_relative: PositiveInteger = declare(5, "Fewest periods, for period_mode 'relative'.")
     user_defined_periods: Annotated[

@@ -1,6 +1,7 @@
 """Templates and a sample of waveforms of an analyzer, for the report."""
 
 import numpy as np
+from spikeinterface.core.core_tools import ms_to_samples
 
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.report.contents import Templates, WaveformSample
@@ -24,7 +25,7 @@ def _shown_samples(analyzer, extensions, extension_name: str) -> tuple[int, int,
     """The window shown, as (first, last + 1) of the stored samples, and the samples before the spike in it."""
     rate_khz = float(analyzer.sampling_frequency) / 1000
     params = extensions.params("waveforms") or extensions.params(extension_name)
-    num_before = int(params.get("ms_before", 1.0) * rate_khz)
+    num_before = ms_to_samples(params.get("ms_before", 1.0), analyzer.sampling_frequency)  # as the window was cut
     num_shown_before = min(num_before, round(SHOWN_MS_BEFORE * rate_khz))
     return num_before - num_shown_before, num_before + round(SHOWN_MS_AFTER * rate_khz), num_shown_before
 

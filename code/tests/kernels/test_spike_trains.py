@@ -203,7 +203,7 @@ def test_pairs_across_the_end_of_a_period_do_not_count():
         np.ones(9, dtype=np.float32),
         **declared.of_extension(
             "valid_unit_periods",
-            without=("method", "minimum_n_spikes", "user_defined_periods"),
+            without=("method", "user_defined_periods"),
             period_duration_s_absolute=0.2,
             relative_margin_size=0.0,
             refractory_period_ms=20.0,
@@ -212,3 +212,27 @@ def test_pairs_across_the_end_of_a_period_do_not_count():
     expected = 1 - np.sqrt(1 - 200 / np.array([5**2 * 20, 4**2 * 20]))
     np.testing.assert_array_equal(periods.fps, expected)
     np.testing.assert_array_equal(periods.fns, [1.0, 1.0])  # unknown: too few spikes
+
+
+@pytest.mark.parametrize(("minimum", "expected_starts"), [(0, [0, 200]), (10, [0, 200]), (11, [0]), (21, [])])
+def test_valid_periods_have_the_fewest_spikes_asked_for(minimum, expected_starts):
+    # 20 spikes in the first period, 10 in the second; no refractory violations, no thin tail of amplitudes
+    spikes = make_trains([0] * 30, [*range(5, 200, 10), *range(205, 400, 20)])
+    periods = valid_unit_periods(
+        spikes,
+        np.linspace(1, 2, 30, dtype=np.float32),
+        **declared.of_extension(
+            "valid_unit_periods",
+            without=("method", "user_defined_periods"),
+            period_duration_s_absolute=0.2,
+            relative_margin_size=0.0,
+            minimum_valid_period_duration=0.1,
+            num_histogram_bins=2,
+            fn_threshold=1.1,
+            minimum_n_spikes=minimum,
+        ),
+    )
+    starts = periods.valid_unit_periods["start_sample_index"].tolist()
+    ends = periods.valid_unit_periods["end_sample_index"].tolist()
+    assert periods.fps.tolist() == [0.0, 0.0]
+    assert (starts, ends) == {2: ([0], [400]), 1: ([0], [200]), 0: ([], [])}[len(expected_starts)]

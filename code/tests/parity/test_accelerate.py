@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import spikeinterface.core as si
+from spikeinterface.metrics.quality.pca_metrics import nearest_neighbors_isolation
 
 from ephys_postprocess.accelerate import ACCELERATED_EXTENSIONS, compute
+from ephys_postprocess.engine import existing_analyzer
 from ephys_postprocess.engine.functions import function_of
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.parameters.extensions import EXTENSIONS as RECORDS
@@ -134,3 +136,38 @@ def test_an_unknown_parameter_of_a_metric_is_refused(stock):
                 }
             },
         )
+
+
+def test_all_cores_are_those_that_the_scheduler_leaves(inputs, monkeypatch):
+    asked = []
+
+    def open_workspace(analyzer, num_threads, *args, **kwargs):
+        asked.append(num_threads)
+        return existing_analyzer_open(analyzer, num_threads, *args, **kwargs)
+
+    existing_analyzer_open = existing_analyzer.open_workspace
+    monkeypatch.setattr(existing_analyzer, "open_workspace", open_workspace)
+    monkeypatch.setattr("ephys_postprocess.machine.cores._cores_by_affinity", lambda: 64)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    for n_jobs in (-1, 64, 0.7, 1):
+        compute(make_analyzer(inputs), "random_spikes", n_jobs=n_jobs)
+    assert asked == [3, 3, 2, 1]
+    with pytest.raises(ParameterError, match=r"n_jobs: must be -1 \(all cores\).*got 'many'"):
+        compute(make_analyzer(inputs), "random_spikes", n_jobs="many")
+
+
+@pytest.mark.parametrize("radius_um", [45.0, 1000.0])
+def test_nn_advanced_of_a_dense_analyzer_uses_the_channels_within_its_radius(inputs, radius_um):
+    recording, sorting = inputs
+    # integer ids: of others stock makes 0
+    analyzer = si.create_sorting_analyzer(sorting.rename_units(np.arange(5)), recording, sparse=False, seed=0)
+    analyzer.compute({"random_spikes": {"seed": 0}, "waveforms": {"ms_before": 0.5, "ms_after": 1.0}}, n_jobs=1)
+    analyzer.compute({"templates": {"operators": ["average", "median"]}, "principal_components": {"n_components": 2}})
+    params = {"max_spikes": 60, "n_components": 4, "radius_um": radius_um, "seed": 3}
+    compute(analyzer, {"quality_metrics": {"metric_names": ["nn_advanced"], "metric_params": {"nn_advanced": params}}})
+    ours = analyzer.get_extension("quality_metrics").get_data()["nn_isolation"].to_numpy()
+    within = si.compute_sparsity(analyzer, method="radius", radius_um=radius_um).mask
+    assert within.all() == (radius_um == 1000.0)
+    expected = [nearest_neighbors_isolation(analyzer, unit, min_fr=0.0, **params)[0] for unit in range(5)]
+    # stock decomposes in float32: a neighbor or two of some hundred may differ
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=0.02)

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 from reference.small_analyzer import ArrayTraces, make_recording_and_sorting, trace_sources
-from spikeinterface.core import get_noise_levels
+from spikeinterface.core import create_sorting_analyzer, get_noise_levels
 from spikeinterface.core.job_tools import chunk_duration_to_chunk_size
 from spikeinterface.core.time_series_tools import get_random_sample_slices
 
+from ephys_postprocess import accelerate
 from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.parameters.document import Parameters
+from ephys_postprocess.parameters.text import duration_s
 from ephys_postprocess.stages.traces import noise_levels as stage
-from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices, duration_to_samples
+from ephys_postprocess.stages.traces.noise_levels import compute_noise_levels, draw_random_slices
 
 STRETCHES = {"num_chunks_per_segment": 4, "chunk_size": 3_001, "seed": 8}
 
@@ -76,14 +79,24 @@ def test_random_slices_equal_stock(recording):
 @pytest.mark.parametrize("duration", ["500ms", "1s", "0.25s", 0.3])
 def test_durations_equal_stock(recording, duration):
     expected = chunk_duration_to_chunk_size(duration, recording)
-    assert duration_to_samples(duration, recording.sampling_frequency) == expected
+    assert int(duration_s(duration) * recording.sampling_frequency) == expected
 
 
 def test_what_cannot_be_is_refused():
-    for duration in ("5 min", "ms", "1.2.3s"):
-        with pytest.raises(ParameterError, match="must look like"):
-            duration_to_samples(duration, 30_000)
     with pytest.raises(ParameterError, match="must be one of"):
         compute_noise_levels(None, [], "iqr")
     with pytest.warns(UserWarning, match="shorter"), pytest.raises(ParameterError, match="no noise stretch fits"):
         draw_random_slices((1,), 1, 10)
+
+
+def test_a_duration_that_passes_the_check_is_computed():
+    """One reader checks a duration and computes with it: of two, one let "50MS" pass and the other failed."""
+    asked = {"extensions": {"noise_levels": {"random_slices_kwargs": {"chunk_size": None, "chunk_duration": "50MS"}}}}
+    slices = Parameters.model_validate(asked).extensions.noise_levels.random_slices_kwargs.arguments()
+    recording, sorting = make_recording_and_sorting()
+    analyzer = create_sorting_analyzer(sorting, recording, sparse=False)
+    accelerate.compute(analyzer, {"noise_levels": {"random_slices_kwargs": slices}})
+    slices["chunk_duration"] = "50ms"
+    expected = get_noise_levels(recording, True, force_recompute=True, random_slices_kwargs=slices, n_jobs=1)
+    found = analyzer.get_extension("noise_levels").data["noise_levels"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # a count is scaled in float32

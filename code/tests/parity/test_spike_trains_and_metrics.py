@@ -265,9 +265,8 @@ def test_valid_unit_periods(analyzer, spikes, arrays, mode):
     }
     analyzer.compute("valid_unit_periods", save=False, n_jobs=1, **options)
     expected = analyzer.get_extension("valid_unit_periods").data
-    params = declared.of_extension(
-        "valid_unit_periods", without=("method", "minimum_n_spikes", "user_defined_periods"), **options
-    )
+    options["minimum_n_spikes"] = 0  # stock does not look at it
+    params = declared.of_extension("valid_unit_periods", without=("method", "user_defined_periods"), **options)
     ours = valid_unit_periods(spikes, arrays["scalings"], **params)
     assert expected["valid_unit_periods"].size > 0
     for name in ("valid_unit_periods", "all_periods", "fps", "fns"):

@@ -133,3 +133,18 @@ def test_names_of_results():
 
     assert recording_name_of(Path("postprocessed_block0_x_recording1.zarr")) == "block0_x_recording1"
     assert recording_name_of(Path("anything")) == "anything"
+
+
+def test_the_windows_shown_begin_where_the_stored_ones_were_cut():
+    """3.33 ms at 30 kHz are 99.9 samples: 100 were stored before the spike."""
+    from spikeinterface.core import create_sorting_analyzer
+
+    recording, sorting = make_recording_and_sorting()
+    analyzer = create_sorting_analyzer(sorting.remove_empty_units(), recording)
+    analyzer.compute({"random_spikes": {}, "waveforms": {"ms_before": 3.33, "ms_after": 2.5}, "templates": {}})
+    templates = read_report_data(analyzer, "it").templates
+    stored = analyzer.get_extension("templates").data["average"]
+    assert analyzer.get_extension("templates").nbefore == 100
+    assert templates.num_before == 30
+    at_spike = stored[np.arange(len(stored)), 100, templates.channels[:, 0]]
+    np.testing.assert_array_equal(templates.values[:, 0, 30], at_spike)

@@ -45,6 +45,7 @@ def valid_unit_periods(
     min_num_periods_relative: int,
     fp_threshold: float,
     fn_threshold: float,
+    minimum_n_spikes: int,
     minimum_valid_period_duration: float,
     refractory_period_ms: float,
     censored_period_ms: float,
@@ -64,6 +65,8 @@ def valid_unit_periods(
         Both rates are estimated on the period and this many periods on either side.
     fp_threshold, fn_threshold : float
         A valid period is below both.
+    minimum_n_spikes : int
+        A valid period has at least so many spikes, its margins included: both rates are estimated from these.
     minimum_valid_period_duration : float
         s; shorter stretches of valid periods are dropped.
     refractory_period_ms, censored_period_ms : float
@@ -73,7 +76,8 @@ def valid_unit_periods(
 
     References
     ----------
-    `compute_valid_unit_periods` of SpikeInterface, exactly.
+    `compute_valid_unit_periods` of SpikeInterface, exactly, where no period has fewer than `minimum_n_spikes` and yet
+    low rates: it documents that parameter and does not look at it.
     """
     if period_mode not in ("absolute", "relative"):
         raise ParameterError(f"valid_unit_periods.period_mode: must be absolute or relative (got {period_mode!r}).")
@@ -93,7 +97,8 @@ def valid_unit_periods(
     positive = _made_positive(amplitude_scalings[ordered], part_edges)
     fns = fraction_missing(positive, rows, num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio)
     fps, fns = (np.where(np.isnan(rates), 1.0, rates) for rates in (fps, fns))
-    valid = periods[(fps < fp_threshold) & (fns < fn_threshold)]
+    has_enough = rows[:, 1] - rows[:, 0] >= minimum_n_spikes
+    valid = periods[has_enough & (fps < fp_threshold) & (fns < fn_threshold)]
     merged = merge_touching(valid)
     lengths = merged["end_sample_index"] - merged["start_sample_index"]
     is_long = lengths >= int(minimum_valid_period_duration * spikes.sampling_frequency_hz)

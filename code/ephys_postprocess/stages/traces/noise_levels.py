@@ -51,20 +51,6 @@ def draw_random_slices(
     return slices
 
 
-def duration_to_samples(duration: str | float, sampling_frequency_hz: float) -> int:
-    """Samples in a duration written as SpikeInterface does: "500ms", "1s", or a number of seconds."""
-    if isinstance(duration, str):
-        for suffix, units_per_second in (("ms", 1000.0), ("s", 1.0)):
-            number = duration.removesuffix(suffix)
-            if number != duration:
-                try:
-                    return int(float(number) / units_per_second * sampling_frequency_hz)
-                except ValueError:
-                    break
-        raise ParameterError(f"chunk_duration: must look like '500ms', '1s' or 0.5 (got {duration!r}).")
-    return int(duration * sampling_frequency_hz)
-
-
 def compute_noise_levels(
     traces: TraceSource,
     slices: Sequence[tuple[int, int, int]],
