@@ -37,6 +37,8 @@ class Arguments:
     relink: Path | None  # only write the link of this result, or of those in this folder, anew
     verify_folder: Path | None  # only check the results in this folder
     num_units_to_audit: int | None  # only compare so many units of every result with stock SpikeInterface
+    summary_folder: Path | None  # only write one page over the results in this folder
+    summary_data_folder: Path | None  # and name the recordings in this one that have no result
     report_of: Path | None  # only make the report of this finished result
     report_folder: Path | None  # where to write that; beside the result where None
     from_result: Path | None  # only export this finished result to phy
@@ -91,6 +93,8 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
         relink=_given_folder(flags.relink),
         verify_folder=_given_folder(flags.verify),
         num_units_to_audit=_number_to_audit(flags.audit),
+        summary_folder=_given_folder(flags.summary),
+        summary_data_folder=choices.get("data_folder"),
         report_of=_given_folder(flags.report_of),
         report_folder=choices.get("results_folder"),
         from_result=_given_folder(flags.from_result),
@@ -104,6 +108,7 @@ def _check_modes(flags: argparse.Namespace) -> None:
         "--example": flags.example,
         "--verify": flags.verify is not None,
         "--audit": flags.audit is not None and flags.verify is None,
+        "--summary": flags.summary is not None,
         "--report": flags.report_of is not None,
         "--from": flags.from_result is not None,
     }

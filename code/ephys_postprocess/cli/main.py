@@ -115,6 +115,10 @@ def _run(arguments: Arguments) -> int:
         return max(code, _audit(arguments.num_units_to_audit, execution))
     if arguments.num_units_to_audit is not None:
         return _audit(arguments.num_units_to_audit, execution)
+    if arguments.summary_folder is not None:
+        from ephys_postprocess.commands.summary import summarise
+
+        return summarise(arguments.summary_folder, data_folder=arguments.summary_data_folder)
     if arguments.report_of is not None:
         from ephys_postprocess.commands.report import remake_report
 

@@ -76,6 +76,13 @@ def make_parser() -> _Parser:
         "report the worst differences",
     )
     parser.add_argument(
+        "--summary",
+        metavar="RESULTS",
+        help="only write one page over the recordings of this results folder (summary.html), and one table of all "
+        "their units (units.parquet, units.csv); with --data, recordings there that have no result are listed, too; a "
+        "call with several recordings does so by itself",
+    )
+    parser.add_argument(
         "--report",
         dest="report_of",
         metavar="RESULT",

@@ -38,8 +38,20 @@ def run(parameters: Parameters, execution: Execution) -> int:
             tell_end(outcomes[-1])
     if (summary := compile_cache.summary()) is not None:
         logger.info("%s", summary)
+    if len(outcomes) > 1 and execution.report:
+        _try_summary(outcomes, execution)
     story.tell_end(outcomes, time.monotonic() - start)
     return exit_code_of(outcomes)
+
+
+def _try_summary(outcomes: list[Outcome], execution: Execution) -> None:
+    """One page over all recordings; a page less costs no result."""
+    from ephys_postprocess.commands.summary import summarise
+
+    try:
+        summarise(execution.results_folder, outcomes)
+    except CapsuleError as error:
+        logger.warning("No summary of the recordings: %s", error)
 
 
 def _run_isolated(item: RecordingInput, found: Found, parameters: Parameters, execution: Execution) -> Outcome:

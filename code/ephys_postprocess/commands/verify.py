@@ -55,8 +55,9 @@ def verify_recording(files: ResultFiles, num_threads: int = 1) -> Verdict:
     name = files.recording_name
     if not files.analyzer.is_dir():
         return Verdict(name, "broken", f"{files.analyzer.name} is missing")
-    if (files.analyzer / "placeholder.npy").is_file() and not (files.analyzer / ".zgroup").exists():
-        return Verdict(name, "placeholder", _reason(files.analyzer))
+    reason = placeholder_reason(files)
+    if reason is not None:
+        return Verdict(name, "placeholder", reason)
     try:
         record = read_stored_record(files)
     except UnusableRecordError as error:
@@ -85,7 +86,11 @@ def recording_names_in(results_folder: Path) -> list[str]:
     return sorted(names)
 
 
-def _reason(store: Path) -> str:
+def placeholder_reason(files: ResultFiles) -> str | None:
+    """Why a recording has a placeholder in the place of a result; None where it has none."""
+    store = files.analyzer
+    if not (store / "placeholder.npy").is_file() or (store / ".zgroup").exists():
+        return None
     try:
         return " ".join((store / "reason.txt").read_text(encoding="utf-8", errors="replace").split())
     except OSError:

@@ -1,45 +1,19 @@
 """What a reader should act on, as sentences."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ephys_postprocess.parameters.dictionary import QC_COLUMNS, THRESHOLDS
 from ephys_postprocess.report.contents import ReportData
+from ephys_postprocess.results.default_qc import Verdicts, judge
 
 FEW_SPIKES = 50
 VERY_SIMILAR = 0.9
 _NAMED = 6  # units or pairs named in a sentence; the table has them all
 
 
-@dataclass(frozen=True)
-class Verdicts:
-    """Units by the pipeline's default thresholds: one failure fails; without one, a missing value leaves it open."""
-
-    passes: np.ndarray  # bool (num_units,)
-    fails: np.ndarray  # bool (num_units,)
-
-    @property
-    def is_open(self) -> np.ndarray:
-        """bool (num_units,): not judged."""
-        return ~self.passes & ~self.fails
-
-    def text(self) -> str:
-        """How many of each."""
-        return f"{self.passes.sum()} pass, {self.fails.sum()} fail, {self.is_open.sum()} not judged"
-
-
 def judge_units(data: ReportData) -> Verdicts | None:
-    """None where a column is missing altogether."""
-    if any(name not in data.metrics for name in QC_COLUMNS):
-        return None
-    fails, is_missing = np.zeros(data.num_units, dtype=bool), np.zeros(data.num_units, dtype=bool)
-    for name in QC_COLUMNS:
-        values = np.asarray(data.metrics[name], dtype=np.float64)
-        nan = np.isnan(values)
-        is_missing |= nan
-        fails |= ~THRESHOLDS[name].passes(np.where(nan, np.nan, values)) & ~nan
-    return Verdicts(~fails & ~is_missing, fails)
+    """The verdicts of the default thresholds; None where a column is missing altogether."""
+    return judge(data.metrics, data.num_units)
 
 
 def find_warnings(data: ReportData) -> list[str]:

@@ -29,39 +29,41 @@ def build_report(data: ReportData) -> str:
     ImportError
         jinja2 is not installed.
     """
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER / "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
     style, script = page_style(), page_script(_SCRIPTS)
-    page = environment.get_template("template.html.jinja").render(
-        title=f"Postprocessing of {data.run.recording_name}",
-        recording_name=data.run.recording_name,
-        facts=run_facts(data),
-        warnings=find_warnings(data),
-        duplicates=data.duplicates,
-        has_units=data.num_units > 0,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        methods=data.methods.paragraphs,
-        references=data.methods.references,
-        payload=Markup(script_safe_json(build_payload(data))),
-        report_version=__version__,
+    page = (
+        environment()
+        .get_template("template.html.jinja")
+        .render(
+            title=f"Postprocessing of {data.run.recording_name}",
+            recording_name=data.run.recording_name,
+            facts=run_facts(data),
+            warnings=find_warnings(data),
+            duplicates=data.duplicates,
+            has_units=data.num_units > 0,
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=policy_hash(style),
+            script_hash=policy_hash(script),
+            methods=data.methods.paragraphs,
+            references=data.methods.references,
+            payload=Markup(script_safe_json(build_payload(data))),
+            report_version=__version__,
+        )
     )
     return page.encode("utf-8", "replace").decode("utf-8")  # names may hold what no encoding can write
 
 
 def write_report(data: ReportData, path: Path) -> None:
-    """Write the page, sealed, under a hidden name, then rename it."""
+    """Write the report's page."""
+    write_page(build_report(data), path)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page, sealed, under a hidden name, then rename it."""
     hidden = path.with_name(f".{path.name}.building")
-    hidden.write_bytes(seal_html(build_report(data)).encode("utf-8"))
+    hidden.write_bytes(seal_html(text).encode("utf-8"))
     hidden.replace(path)
 
 
@@ -114,9 +116,27 @@ def _zone(started: str) -> str:
     return " UTC" if started.endswith(("Z", "+00:00")) else ""
 
 
-def page_style() -> str:
-    """The style sheet of every page, the chart library's before ours."""
-    return _read("vendor/uPlot.min.css") + "\n" + _read("page/style.css")
+def environment():
+    """jinja2 with our templates: every text is escaped, every name must be given.
+
+    Raises
+    ------
+    ImportError
+        jinja2 is not installed.
+    """
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+
+
+def page_style(has_charts: bool = True) -> str:
+    """The style sheet of every page; with charts, the library's before ours."""
+    return (_read("vendor/uPlot.min.css") + "\n" if has_charts else "") + _read("page/style.css")
 
 
 def page_script(names, has_charts: bool = True) -> str:
@@ -130,6 +150,6 @@ def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
-def _hash(text: str) -> str:
+def policy_hash(text: str) -> str:
     """What a Content-Security-Policy says to allow exactly this text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

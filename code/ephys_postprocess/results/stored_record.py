@@ -40,10 +40,29 @@ class Integrity(_Part):
     seal_sha256: str = ""
 
 
+class Stage(_Part):
+    """What one stage took."""
+
+    name: str
+    seconds: float
+
+
 class _Output(_Part):
     integrity: Integrity
     parameters_fingerprint: str
     versions: dict[str, str]
+    num_units_in: int
+    num_duplicate_units_removed: int
+    num_units_out: int
+    num_spikes: int
+    num_channels: int
+    stages: list[Stage]
+    notes: list[str]
+    metrics_not_computed: dict[str, str]
+
+    def lines_without_values(self) -> list[str]:
+        """Why metrics have no value for any unit, each reason once."""
+        return [line for line in dict.fromkeys(self.metrics_not_computed.values()) if ": no value for any unit" in line]
 
 
 class _CodeParameters(_Part):
