@@ -26,7 +26,7 @@ def find_warnings(data: ReportData) -> list[str]:
         *_nobody_passes(data),
         *_few_spikes(data),
         *_similar_pairs(data),
-        *data.notes,
+        *(note for note in data.notes if "not filtered" not in note),  # which is told first
     ]
     if data.missing_extensions:
         sentences.append(f"Not in this result, so not shown: {', '.join(data.missing_extensions)}.")
@@ -34,7 +34,7 @@ def find_warnings(data: ReportData) -> list[str]:
 
 
 def _unfiltered(data):
-    if data.run.is_filtered is False and not any("not filtered" in note for note in data.notes):
+    if data.run.is_filtered is False:
         yield (
             "The traces were not filtered (the recording says so itself): amplitudes, noise and all that is made of "
             "them hold slow signals too."

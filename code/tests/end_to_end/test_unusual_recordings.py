@@ -104,6 +104,10 @@ def test_units_with_few_spikes_stay_and_their_gaps_are_explained(done, tables):
     assert "no spikes" in told["firing_rate"]
     metrics = table.drop(columns=["x_um", "y_um", "z_um"])
     assert set(metrics.columns[metrics.isna().any()]) <= set(told)
+    complete = done.data_process("few")["output_parameters"]["missing_values"]
+    listed = {(column, unit) for entry in complete for column in entry["columns"] for unit in entry["unit_ids"]}
+    missing = metrics.isna().stack()
+    assert listed == set(missing[missing].swaplevel().index)
 
 
 def test_spikes_without_whole_windows_have_no_random_spikes(done):

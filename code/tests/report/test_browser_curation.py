@@ -17,8 +17,6 @@ from report.browser_page import (
 )
 from report.made_up_data import make_report_data
 
-from ephys_postprocess.results.finished_result import open_result
-
 pytestmark = pytest.mark.browser
 
 
@@ -28,11 +26,12 @@ def saved_curation(browser, downloads):
 
 
 def test_a_curation_saved_from_the_page_is_applied_to_our_result(browser, downloads, run_capsule):
+    from spikeinterface.core import load_sorting_analyzer
     from spikeinterface.curation import apply_curation
 
     finished = run_capsule("--example")
     assert finished.exit_code == 0, finished.text
-    analyzer = open_result(finished.store("example"))
+    analyzer = load_sorting_analyzer(finished.store("example"))
     open_file(browser, finished.results / "postprocessing-report_example.html")
     click(browser, "tr[data-row='2'] th")
     press(browser, "n")

@@ -170,7 +170,9 @@ def test_a_missing_value_is_a_failure_only_where_the_pipeline_judges():
 def test_unfiltered_traces_are_told_first():
     data = make_report_data()
     raw = without(data, run=dataclasses.replace(data.run, is_filtered=False))
+    raw = without(raw, notes=("The traces are not filtered, says the run.",))
     assert find_warnings(raw)[0].startswith("The traces were not filtered")
+    assert sum("not filtered" in warning for warning in find_warnings(raw)) == 1
     assert dict(run_facts(raw))["Traces"] == "not filtered"
     assert not any("filtered" in warning for warning in find_warnings(data))
 

@@ -97,6 +97,43 @@ def test_waveforms_shown_are_those_of_the_main_channel():
     assert all(any(np.array_equal(row, candidate) for candidate in on_main) for row in mine)
 
 
+def test_meanings_reasons_and_short_intervals_are_those_of_the_result(example):
+    from ephys_postprocess.report.payload import build_payload
+
+    analyzer = open_result(example.results / "postprocessed_example.zarr")
+    data_process = json.loads((example.results / "data_process_postprocessing_example.json").read_text())
+    data = read_report_data(analyzer, "example", data_process)
+    missing = {column for entry in data.missing for column in entry.columns}
+    gaps = {name for name, values in data.metrics.items() if values.dtype.kind == "f" and np.isnan(values).any()}
+    assert missing == gaps
+    assert {preset.column for preset in data.presets} >= {"bombcell"}
+    assert data.noise_levels.shape == (analyzer.get_num_channels(),)
+    assert build_payload(data)["isi"]["limit_ms"] == 1.5
+    text = " ".join(data.methods.paragraphs)
+    assert "inter-spike-interval violations (below 1.5 ms" in text
+    assert f"SpikeInterface {data_process['output_parameters']['versions']['spikeinterface']}" in text
+
+
+def test_other_parameters_are_told_as_they_were():
+    analyzer = stock_analyzer("memory", extensions=("random_spikes", "templates", "noise_levels"))
+    params = {"isi_violation": {"isi_threshold_ms": 2.5, "min_isi_ms": 0.0}}
+    analyzer.compute("quality_metrics", metric_names=["isi_violation"], metric_params=params)
+    data = read_report_data(analyzer, "it")
+    assert "2.5 ms" in data.column("isi_violations_count").meaning
+    assert data.short_interval_ms == 2.5
+    assert any("below 2.5 ms" in paragraph for paragraph in data.methods.paragraphs)
+
+
+def test_labels_of_the_page_are_spikeinterfaces(example):
+    from spikeinterface.core import load_sorting_analyzer
+    from spikeinterface.curation import bombcell_label_units
+
+    data = read_report_data(open_result(example.store("example")), "example")
+    (preset,) = [entry for entry in data.presets if entry.column == "bombcell"]
+    analyzer = load_sorting_analyzer(example.store("example"))
+    assert list(preset.labels) == bombcell_label_units(analyzer)["bombcell_label"].tolist()
+
+
 def test_pickled_pca_models_are_never_opened(tmp_path, monkeypatch):
     import pickle
 

@@ -17,6 +17,18 @@ def test_columns_that_miss_the_same_units_for_the_same_reason_share_a_line():
     ]
 
 
+def test_the_record_names_every_unit():
+    columns = {"odd": np.full(40, np.nan)}
+    columns["odd"][0] = 1
+    (found,) = find_missing_values(columns, {"odd": dict.fromkeys(range(1, 40), "why")}, [f"u{i}" for i in range(40)])
+    assert found.as_dict() == {
+        "columns": ["odd"],
+        "unit_ids": [f"u{index}" for index in range(1, 40)],
+        "is_everywhere": False,
+        "reason": "why",
+    }
+
+
 def test_a_column_without_any_value_says_so():
     (found,) = find_missing_values(
         {"drift": np.full(4, np.nan)}, {"drift": dict.fromkeys(range(4), "too short")}, UNIT_IDS

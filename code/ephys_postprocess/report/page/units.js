@@ -4,21 +4,23 @@ const MAIN_COLUMNS = ["unit_id", "label", "main_channel_id", "y_um", "num_spikes
   "amplitude_cutoff", "isi_violations_ratio", "amplitude_median", "drift_ptp", "peak_to_trough_duration"];
 
 function makeUnitColumns() {
-  const { has_locations } = DATA.units, beside = new Map(DATA.columns_beside_metrics.map(column => [column.name, column])), told = (name, read, isText) => ({ ...beside.get(name), read, isText }), plain = (name, unit, meaning, source, read, isText) => ({ name, unit, meaning, source, read, isText });
+  const { has_locations } = DATA.units, beside = new Map(DATA.columns_beside_metrics.map(column => [column.name, column]));
+  const told = (name, read, isText) => ({ ...beside.get(name), group: "place", read, isText });
+  const plain = (name, unit, meaning, source, read, isText) => ({ name, unit, meaning, source, read, isText });
   return [
     told("unit_id", idOf, true),
-    { ...plain("label", "", "Your label: good, mua, noise or non_soma.", "", labelOfUnit, true), className: unit => labelOfUnit(unit) ? `label ${labelOfUnit(unit)}` : "" },
+    { ...plain("label", "", "Your label: good, mua, noise or non_soma.", "", labelOfUnit, true), group: "place", className: unit => labelOfUnit(unit) ? `label ${labelOfUnit(unit)}` : "" },
     told("main_channel_id", unit => DATA.probe.ids[mainChannelOf(unit)], true),
     ...(has_locations ? [told("x_um", unitX), told("y_um", unitY)] : []),
     ...DATA.columns.map(column => ({ ...column, read: unit => valueOf(column.name, unit), stored: unit => unpack(DATA.metrics[column.name])[unit], why: unit => whyMissing(column.name, unit) || "no value" })),
     ...DATA.presets.map(preset => ({ ...plain(preset.column, "", preset.meaning, "", unit => preset.labels[unit], true), group: "labels" })),
-    ...DATA.properties.map(property => ({ ...plain(property.name, "", "As the spike sorter, or whoever saved the sorting, gave it.", "sorting",
-      unit => property.values[unit] ?? NaN, property.is_text), group: "sorting" })),
+    ...DATA.properties.filter(({ name }) => !DATA.presets.some(preset => preset.column === name)).map(({ name, values, is_text }) => ({
+      ...plain(name, "", "As the spike sorter, or whoever saved the sorting, gave it.", "sorting", unit => values[unit] ?? NaN, is_text), group: "sorting" })),
   ];
 }
 
 function makeColumnSets() {
-  const group = name => unitColumns.filter(column => column.group === name), place = unitColumns.slice(0, unitColumns.length - DATA.columns.length - DATA.presets.length - DATA.properties.length);
+  const group = name => unitColumns.filter(column => column.group === name);
   const head = unitColumns.slice(0, 2), main = MAIN_COLUMNS.map(name => unitColumns.find(column => column.name === name)).filter(Boolean);
   return [
     ["main", "main", [...main, ...group("labels")]],
@@ -27,7 +29,7 @@ function makeColumnSets() {
     ["template", "template shape", [...head, ...group("template_metrics")]],
     ["trains", "spike trains", [...head, ...group("spiketrain_metrics")]],
     ["sorting", "labels and sorter", [...head, ...group("labels"), ...group("sorting")]],
-    ["all", "all", [...place, ...group("quality_metrics"), ...group("template_metrics"), ...group("spiketrain_metrics"), ...group(""), ...group("labels"), ...group("sorting")]],
+    ["all", "all", [...group("place"), ...group("quality_metrics"), ...group("template_metrics"), ...group("spiketrain_metrics"), ...group(""), ...group("labels"), ...group("sorting")]],
   ].filter(([, , columns]) => columns.length > head.length);
 }
 
