@@ -11,8 +11,9 @@ from ephys_postprocess.commands.export_phy import export_result
 from ephys_postprocess.commands.outcomes import Outcome, tell_failure
 from ephys_postprocess.commands.report import write_report_file
 from ephys_postprocess.engine.analyzer import keep_units, make_analyzer
-from ephys_postprocess.engine.duplicates import KeptUnits, remove_duplicates
+from ephys_postprocess.engine.duplicates import KeptUnits, expected_to_stay, remove_duplicates
 from ephys_postprocess.engine.engine import compute_extensions
+from ephys_postprocess.engine.gathering import Gathered, gather_windows
 from ephys_postprocess.engine.sampling import SampledTemplates, sample_templates
 from ephys_postprocess.engine.sinks import StoreSink
 from ephys_postprocess.engine.space_needed import space_needed
@@ -59,13 +60,16 @@ def postprocess_recording(
     log.watch(inputs.traces.reads.so_far)
     with log.stage("sample_templates"):
         sampled = sample(inputs, parameters)
-    with log.stage("deduplicate") as stage:
-        kept = remove_duplicates(inputs, sampled, parameters.duplicate_threshold, stage)
-    need = space_needed(inputs, sampled, kept.is_kept, parameters.extensions)
+    is_expected = expected_to_stay(inputs, sampled.rough_peaks, parameters.duplicate_threshold)
+    need = space_needed(inputs, sampled, is_expected, parameters.extensions)
     inputs.scratch_folder.mkdir(parents=True, exist_ok=True)
     check_free_space(need, files.folder, inputs.scratch_folder)
     with explained(execution, need):
-        work = compute(inputs, sampled, kept, files, parameters.extensions.arguments(), log)
+        with log.stage("gather_windows"):
+            gathered = gather_windows(inputs, sampled, is_expected, parameters)
+        with log.stage("deduplicate") as stage:
+            kept = remove_duplicates(inputs, gathered.peaks, parameters.duplicate_threshold, stage)
+        work = compute(inputs, sampled, kept, gathered, files, parameters.extensions.arguments(), log)
         with log.stage("write_results"):
             computed = ComputedRecording(
                 inputs, parameters, work.analyzer, kept.duplicates, work.not_computed, work.notes, log.as_table(), start
@@ -78,7 +82,7 @@ def postprocess_recording(
 
 
 def sample(inputs: Inputs, parameters: Parameters) -> SampledTemplates:
-    """Main channels, sparsity and the templates that de-duplication aligns by."""
+    """Main channels and sparsity."""
     return sample_templates(
         inputs.loaded.recording_to_read,
         inputs.loaded.sorting,
@@ -95,6 +99,7 @@ def compute(
     inputs: Inputs,
     sampled: SampledTemplates,
     kept: KeptUnits,
+    gathered: Gathered,
     files: ResultFiles,
     extensions: dict[str, dict],
     log: StageLog,
@@ -105,7 +110,13 @@ def compute(
     gc.collect()  # creating a store leaves sortings in cycles, by the frames of exceptions that were dealt with
     give_back_free_memory()
     work = Workspace(
-        analyzer, inputs.traces, StoreSink(store), inputs.num_threads, inputs.chunk_samples, inputs.scratch_folder
+        analyzer,
+        inputs.traces,
+        StoreSink(store),
+        inputs.num_threads,
+        inputs.chunk_samples,
+        inputs.scratch_folder,
+        expected_waveforms=gathered.waveforms,
     )
     compute_extensions(work, extensions, log.stage)
     store.finish()

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ephys_postprocess.engine.sampling import SampledTemplates
 from ephys_postprocess.inputs.opened import Inputs
 from ephys_postprocess.machine.stage_log import Stage
-from ephys_postprocess.stages.spike_trains.deduplicate import deduplicate, template_peaks
+from ephys_postprocess.stages.spike_trains.deduplicate import Deduplication, deduplicate
 
 logger = logging.getLogger(__name__)
 
@@ -26,22 +25,32 @@ class KeptUnits:
         return f"{units_in} units in, {len(self.duplicates)} duplicates removed, {units_out} units out, {seconds:.1f} s"
 
 
+Peaks = tuple[np.ndarray, np.ndarray]  # as `template_peaks` returns them
+
+
+def expected_to_stay(inputs: Inputs, peaks: Peaks | None, duplicate_threshold: float | None) -> np.ndarray | None:
+    """bool (num_units,): what `remove_duplicates` would say if these were the peaks of the templates.
+
+    None where these are not known, and some units look like duplicates of each other.
+    """
+    num_units = inputs.spikes.num_units
+    if duplicate_threshold is None or num_units == 0:
+        return np.ones(num_units, dtype=bool)
+    if peaks is not None:
+        return _deduplicate(inputs, peaks, duplicate_threshold).is_kept
+    alike = _deduplicate(inputs, (np.zeros(num_units, dtype=np.int64), np.zeros(num_units)), duplicate_threshold)
+    return alike.is_kept if alike.is_kept.all() else None
+
+
 def remove_duplicates(
-    inputs: Inputs, sampled: SampledTemplates, duplicate_threshold: float | None, stage: Stage
+    inputs: Inputs, peaks: Peaks | None, duplicate_threshold: float | None, stage: Stage
 ) -> KeptUnits:
     """Find the units whose spikes another unit has; every one removed is named in the log."""
     num_units = inputs.spikes.num_units
     if duplicate_threshold is None or num_units == 0:
         stage.count(units=num_units)
         return KeptUnits(np.ones(num_units, dtype=bool), [])
-    shifts, amplitudes = template_peaks(sampled.templates, sampled.main_columns, sampled.nbefore)
-    found = deduplicate(
-        inputs.spikes,
-        shifts,
-        amplitudes,
-        duplicate_threshold=duplicate_threshold,
-        num_threads=inputs.num_threads,
-    )
+    found = _deduplicate(inputs, peaks, duplicate_threshold)
     duplicates = found.as_rows(inputs.loaded.sorting.unit_ids)
     for row in duplicates:
         logger.info(
@@ -53,6 +62,11 @@ def remove_duplicates(
         logger.info("  %s", line)
     stage.count(units_in=num_units, duplicates_removed=len(duplicates), units_out=int(found.is_kept.sum()))
     return KeptUnits(found.is_kept, duplicates)
+
+
+def _deduplicate(inputs, peaks, duplicate_threshold) -> Deduplication:
+    threshold, num_threads = duplicate_threshold, inputs.num_threads
+    return deduplicate(inputs.spikes, *peaks, duplicate_threshold=threshold, num_threads=num_threads)
 
 
 def _mixtures_told(mixtures: dict[int, tuple[int, ...]], unit_ids) -> list[str]:

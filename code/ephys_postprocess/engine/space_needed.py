@@ -58,8 +58,9 @@ def estimate_need(
     return Need(math.ceil(results), windows * trace_dtype.itemsize)
 
 
-def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray, extensions: Extensions) -> Need:
-    """What the result of the units kept will take, in the results and in the scratch folder."""
+def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray | None, extensions: Extensions) -> Need:
+    """What the result of the units kept (None: of all) will take, in the results and in the scratch folder."""
+    is_kept = np.ones(inputs.spikes.num_units, dtype=bool) if is_kept is None else is_kept
     window = extensions.waveforms or extensions.templates
     window_ms = 0.0 if window is None else window.ms_before + window.ms_after
     counts = np.bincount(inputs.spikes.unit_indices, minlength=inputs.spikes.num_units)[is_kept]

@@ -43,6 +43,7 @@ class Workspace:
     notes: list[str] = field(default_factory=list)  # what a reader of the result should know
     trace_deviations: np.ndarray | None = None  # float64 (num_channels,), once a pass over the traces has found them
     waveform_source: WaveformSource | None = None  # open while something still needs waveforms
+    expected_waveforms: WaveformSource | None = None  # gathered before it was known which will be wanted
 
     @cached_property
     def spikes(self) -> SpikeTrains:
@@ -142,15 +143,24 @@ class Workspace:
     def open_waveforms(self, ms_before: float, ms_after: float) -> WaveformSource:
         """The windows of the random spikes, read from the traces once for everything that needs them."""
         if self.waveform_source is None:
-            self.waveform_source = open_waveforms(
+            selection = self._selection(ms_before, ms_after)
+            self.waveform_source = self._take_expected(selection) or open_waveforms(
                 self.traces,
-                self._selection(ms_before, ms_after),
+                selection,
                 self.scratch_folder,
                 self.chunk_samples,
                 self.num_threads,
                 self.report_spikes,
             )
         return self.waveform_source
+
+    def _take_expected(self, selection: WaveformSelection) -> WaveformSource | None:
+        """The waveforms gathered ahead where they are those of the selection; others are let go."""
+        expected, self.expected_waveforms = self.expected_waveforms, None
+        if expected is None or expected.holds(selection):
+            return expected
+        expected.close()
+        return None
 
     def open_waveforms_again(self) -> WaveformSource | StoredWaveforms:
         """The waveforms of the `waveforms` extension: still open, or as the analyzer has stored them."""
@@ -182,9 +192,10 @@ class Workspace:
     def close(self) -> None:
         """Give back the scratch file of waveforms and the spikes; whoever asks for these again reads them again."""
         vars(self).pop("spikes", None)
-        if self.waveform_source is not None:
-            self.waveform_source.close()
-            self.waveform_source = None
+        for source in (self.waveform_source, self.expected_waveforms):
+            if source is not None:
+                source.close()
+        self.waveform_source = self.expected_waveforms = None
 
     @contextmanager
     def all_in_memory(self):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ephys_postprocess.cli.arguments import parse_arguments
-from ephys_postprocess.commands.recording import compute, sample
+from ephys_postprocess.commands.recording import compute, gather_windows, sample
 from ephys_postprocess.engine import unit_groups
 from ephys_postprocess.engine.duplicates import KeptUnits
 from ephys_postprocess.engine.quality_metrics import quality_metrics
@@ -85,7 +85,9 @@ def computed(data, tmp_path_factory):
         kept = KeptUnits(np.ones(4, dtype=bool), [])
         watched = [weakref.ref(inputs.spikes.samples), weakref.ref(inputs.loaded.sorting)]
         sampled = sample(inputs, parameters)
-        work = compute(inputs, sampled, kept, files, dict(parameters.extensions.arguments()), log)
+        extensions = dict(parameters.extensions.arguments())
+        gathered = gather_windows(inputs, sampled, kept.is_kept, parameters)
+        work = compute(inputs, sampled, kept, gathered, files, extensions, log)
         alive = [reference() is not None for reference in watched]
         arrays = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
         tracemalloc.stop()

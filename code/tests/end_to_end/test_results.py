@@ -155,7 +155,7 @@ def test_the_data_process_says_on_what_and_at_which_cost(process):
     assert said["versions"]["spikeinterface"].startswith("0.105.")
     assert (said["num_channels"], said["num_units_out"], said["num_segments"]) == (12, 5, 1)
     assert all(stage["seconds"] >= 0 and stage["peak_memory_mb"] > 0 for stage in said["stages"])
-    assert {stage["name"] for stage in said["stages"] if stage["bytes_read"]} >= {"sample_templates", "waveforms"}
+    assert {stage["name"] for stage in said["stages"] if stage["bytes_read"]} >= {"sample_templates", "gather_windows"}
     assert all(0 <= stage["bytes_needed"] <= stage["bytes_read"] for stage in said["stages"])
     stage_names = {name for stage in said["stages"] for name in stage["name"].split(" + ")}
     assert stage_names >= EXTENSIONS

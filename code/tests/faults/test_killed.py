@@ -17,7 +17,8 @@ from ephys_postprocess.results.files import ResultFiles
 
 EXIT_CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 STAGES = (
-    *("load_inputs", "sample_templates", "deduplicate", "random_spikes", "noise_levels", "waveforms", "templates"),
+    *("load_inputs", "sample_templates", "gather_windows", "deduplicate"),
+    *("random_spikes", "noise_levels", "waveforms", "templates"),
     *("principal_components", "spike_amplitudes", "unit_locations", "template_similarity", "template_metrics"),
     *("correlograms", "isi_histograms", "valid_unit_periods", "quality_metrics", "report", "write_results"),
 )

@@ -1,6 +1,5 @@
 """Average templates of selected spikes straight from the traces, without keeping a waveform."""
 
-import itertools
 from functools import partial
 
 import numpy as np
@@ -8,7 +7,14 @@ import numpy as np
 from ephys_postprocess.kernels.waveforms import sum_windows
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.traces.trace_pass import plan_stretches, read_side_by_side
+from ephys_postprocess.stages.traces.trace_pass import (
+    InTurn,
+    Stretch,
+    Windows,
+    for_each_stretch,
+    plan_stretches,
+    read_side_by_side,
+)
 from ephys_postprocess.stages.traces.waveforms import WaveformSelection, gather_stretch
 from ephys_postprocess.traces import TraceSource
 
@@ -100,21 +106,43 @@ def average_packed_templates(
     SpikeInterface 0.105.3 `ComputeTemplates` without waveforms, average; it adds up µV in float32 in an order that
     depends on its workers, here counts are added exactly, so the two agree to float32's rounding.
     """
-    counts = np.bincount(selection.trains.unit_indices, minlength=selection.spikes.num_units)
-    sums = np.zeros((counts.size, selection.num_samples, selection.width), _sum_dtype(traces, counts, np.float64))
+    averages = PackedAverages(traces, selection)
+    stretches = plan_stretches(traces, [selection.windows], chunk_samples)
+    for_each_stretch(traces, stretches, averages.add, num_threads)
+    return averages.averages()
 
-    def gather(piece):
-        found = [(rows, windows.copy()) for rows, windows in gather_stretch(selection, *piece)]
-        for _, windows in found:
+
+class PackedAverages:
+    """What `average_packed_templates` returns, for a pass over the traces that serves others, too."""
+
+    def __init__(self, traces: TraceSource, selection: WaveformSelection):
+        self._traces, self._selection = traces, selection
+        self._counts = np.bincount(selection.trains.unit_indices, minlength=selection.spikes.num_units)
+        shape = (self._counts.size, selection.num_samples, selection.width)
+        self._sums = np.zeros(shape, _sum_dtype(traces, self._counts, np.float64))
+        self._in_turn = InTurn(self._add_windows)
+
+    @property
+    def windows(self) -> Windows:
+        """What must be read of the traces."""
+        return self._selection.windows
+
+    def add(self, stretch: Stretch, window: np.ndarray) -> None:
+        """Add the spikes of one stretch; from any thread, each stretch of a pass once."""
+        pieces = gather_stretch(self._selection, stretch, window)
+        self._in_turn.give(stretch.index, [(rows, windows.copy()) for rows, windows in pieces])
+
+    def averages(self) -> np.ndarray:
+        """float32 (num_units, num_samples, width), when every stretch was added."""
+        return _scale_sums(self._sums, self._counts, self._traces, self._selection).astype(np.float32)
+
+    def _add_windows(self, pieces):
+        for rows, windows in pieces:
             windows.flags.writeable = False  # one array type for kernels
-        return found
-
-    for pieces in read_side_by_side(traces, plan_stretches(traces, [selection.windows], chunk_samples), num_threads):
-        for rows, windows in itertools.chain.from_iterable(map_in_threads(gather, pieces, num_threads)):
-            first_rows = np.arange(rows.size) * selection.num_samples
-            unit_indices = selection.trains.unit_indices[rows]
-            sum_windows(windows.reshape(-1, selection.width), first_rows, unit_indices, 0, selection.width, sums)
-    return _scale_sums(sums, counts, traces, selection).astype(np.float32)
+            first_rows = np.arange(rows.size) * windows.shape[1]
+            unit_indices = self._selection.trains.unit_indices[rows]
+            columns = windows.reshape(-1, windows.shape[2])
+            sum_windows(columns, first_rows, unit_indices, 0, columns.shape[1], self._sums)
 
 
 def _sum_dtype(traces, counts, float_dtype):

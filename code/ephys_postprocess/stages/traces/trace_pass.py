@@ -20,6 +20,7 @@ from ephys_postprocess.traces import TraceBuffer, TraceSource, merge_ranges
 class Stretch:
     """What is read at a time, of one segment, for the spikes in [start_sample, stop_sample)."""
 
+    index: int  # in time order, from 0
     segment_index: int
     start_sample: int
     stop_sample: int
@@ -134,7 +135,7 @@ def plan_stretches(
         ranges = np.array([[origin, end]]) if is_whole else merge_ranges(np.clip(spans, 0, length))
         if traces.is_raw and len(ranges):
             origin, end = int(ranges[0, 0]), int(ranges[-1, 1])
-        stretches.append(Stretch(segment_index, start, stop, origin, end, ranges))
+        stretches.append(Stretch(len(stretches), segment_index, start, stop, origin, end, ranges))
     return stretches
 
 
@@ -193,6 +194,24 @@ class _ReadingOrder:
                     self._read_since.remove(self._first_unread)
                     self._first_unread += 1
                 self._changed.notify_all()
+
+
+class InTurn:
+    """Hands on what threads give it in the order of the stretches, so that a sum has one order, whoever adds to it."""
+
+    def __init__(self, hand_on: Callable[[object], None]):
+        self._hand_on = hand_on
+        self._next = 0
+        self._early: dict[int, object] = {}
+        self._lock = threading.Lock()
+
+    def give(self, index: int, item: object) -> None:
+        """The item of one stretch; each must have one."""
+        with self._lock:
+            self._early[index] = item
+            while self._next in self._early:
+                self._hand_on(self._early.pop(self._next))
+                self._next += 1
 
 
 def read_side_by_side(

@@ -115,6 +115,18 @@ class WaveformSource:
         """Give the scratch file back; nothing can be gathered after."""
         self._file.close()
 
+    def holds(self, selection: WaveformSelection) -> bool:
+        """Whether these are the windows of another selection, too: the same spikes, in the same order."""
+        own, other = self.selection, selection
+        lengths = (own.num_samples_before, own.num_samples_after)
+        return (
+            lengths == (other.num_samples_before, other.num_samples_after)
+            and np.array_equal(own.trains.samples, other.trains.samples)
+            and np.array_equal(own.trains.unit_indices, other.trains.unit_indices)
+            and np.array_equal(own.trains.segment_indices, other.trains.segment_indices)
+            and np.array_equal(own.sparsity.mask, other.sparsity.mask)
+        )
+
     def write_windows(self, rows: np.ndarray, windows: np.ndarray) -> None:
         """Keep the unscaled windows of some rows, given in the order of the file."""
         positions = self.selection.position_by_unit[rows]
@@ -199,8 +211,11 @@ def open_waveforms(
     chunk_samples: int,
     num_threads: int,
     report_spikes: Callable[[int], None] | None = None,
+    also: tuple[Windows, Callable[[Stretch, np.ndarray], None]] | None = None,
 ) -> WaveformSource:
     """Read the selected windows in one pass in time order, each chunk once; close the source after use.
+
+    `also` are further windows that the pass reads, and what is to be called with each of its stretches.
 
     Raises
     ------
@@ -214,12 +229,15 @@ def open_waveforms(
         for rows, windows in gather_stretch(selection, stretch, window):
             source.write_windows(rows, windows)
             num_spikes += rows.size
+        if also is not None:
+            also[1](stretch, window)
         if report_spikes is not None and num_spikes:
             report_spikes(num_spikes)
 
     try:
-        if source.num_bytes:
-            for_each_stretch(traces, plan_stretches(traces, [selection.windows], chunk_samples), work, num_threads)
+        windows = [selection.windows] if also is None else [selection.windows, also[0]]
+        if source.num_bytes or also is not None:
+            for_each_stretch(traces, plan_stretches(traces, windows, chunk_samples), work, num_threads)
     except BaseException:
         source.close()
         raise

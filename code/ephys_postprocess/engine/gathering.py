@@ -1,0 +1,96 @@
+"""One gather for two needs: the templates that duplicates are found by, and, ahead of time, the waveforms.
+
+Which spikes the waveforms are of is drawn from the units that stay, and which units stay is known from templates alone.
+So rough templates say which units to expect. Where the templates then say otherwise, what was gathered is let go and
+the waveforms are read anew: what is expected decides how often the traces are read, and no number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from spikeinterface.core.core_tools import ms_to_samples
+
+from ephys_postprocess.engine.sampling import SampledTemplates, random_spike_arguments
+from ephys_postprocess.inputs.opened import Inputs
+from ephys_postprocess.parameters.document import Parameters
+from ephys_postprocess.parameters.extensions import Extensions
+from ephys_postprocess.records import Sparsity, SpikeTrains
+from ephys_postprocess.stages.spike_trains.deduplicate import template_peaks
+from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
+from ephys_postprocess.stages.templates.average_templates import PackedAverages, average_packed_templates
+from ephys_postprocess.stages.traces.waveforms import WaveformSelection, WaveformSource, open_waveforms
+
+# SpikeInterface's default window of templates, which is what its de-duplication aligns by.
+DEDUPLICATION_MS_BEFORE, DEDUPLICATION_MS_AFTER = 1.0, 2.0
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What one pass over the traces around the random spikes gives."""
+
+    peaks: tuple[np.ndarray, np.ndarray] | None  # see `template_peaks`; None where nobody looks for duplicates
+    waveforms: WaveformSource | None  # of the spikes that are expected to be wanted; None where nobody wants any
+
+
+def gather_windows(
+    inputs: Inputs, sampled: SampledTemplates, is_expected: np.ndarray | None, parameters: Parameters
+) -> Gathered:
+    """Read the windows of the random spikes of all units, and those of the units that are expected to stay, at once.
+
+    `is_expected` is bool (num_units,), or None where nobody can say: then waveforms are read when they are wanted.
+    """
+    traces, work = inputs.traces, (inputs.chunk_samples, inputs.num_threads)
+    of_all = None if parameters.duplicate_threshold is None else _selection_of_all(inputs, sampled, parameters)
+    to_come = None if is_expected is None else _selection_to_come(inputs, sampled, is_expected, parameters.extensions)
+    if to_come is None:
+        templates = None if of_all is None else average_packed_templates(traces, of_all, *work)
+        return Gathered(_peaks(templates, of_all, sampled), None)
+    averages = None if of_all is None else PackedAverages(traces, of_all)
+    also = None if averages is None else (averages.windows, averages.add)
+    waveforms = open_waveforms(traces, to_come, inputs.scratch_folder, *work, also=also)
+    return Gathered(_peaks(None if averages is None else averages.averages(), of_all, sampled), waveforms)
+
+
+def _peaks(templates, selection, sampled):
+    if templates is None or not len(templates):
+        return None
+    is_main = selection.sparsity.channels_of_unit == sampled.main_channel_indices[:, np.newaxis]
+    return template_peaks(templates, is_main.argmax(axis=1), selection.num_samples_before)
+
+
+def _selection_of_all(inputs, sampled, parameters):
+    """The spikes that templates for de-duplication are made of."""
+    rate_hz, spikes = inputs.traces.sampling_frequency_hz, inputs.spikes
+    random_spikes = parameters.extensions.random_spikes
+    sampling = random_spikes.arguments() if random_spikes is not None else {"seed": parameters.seed}
+    rows = select_random_spikes(spikes, **random_spike_arguments(sampling))
+    nbefore, nafter = (ms_to_samples(ms, rate_hz) for ms in (DEDUPLICATION_MS_BEFORE, DEDUPLICATION_MS_AFTER))
+    return WaveformSelection(spikes, rows, Sparsity(np.asarray(sampled.sparsity.mask)), nbefore, nafter)
+
+
+def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
+    """The spikes that the `waveforms` or `templates` extension is made of, if the units expected to stay do so."""
+    window, random_spikes = extensions.waveforms or extensions.templates, extensions.random_spikes
+    if window is None or random_spikes is None:
+        return None
+    expected = _of_units(inputs.spikes, is_expected)
+    rows = select_random_spikes(expected, **random_spike_arguments(random_spikes.arguments()))
+    sparsity = Sparsity(np.asarray(sampled.sparsity.mask)[is_expected])
+    selected = WaveformSelection(expected, rows, sparsity, 0, 0).trains  # alone, so that those of all units go
+    rate_hz = inputs.traces.sampling_frequency_hz
+    nbefore, nafter = (ms_to_samples(ms, rate_hz) for ms in (window.ms_before, window.ms_after))
+    return WaveformSelection(selected, np.arange(rows.size), sparsity, nbefore, nafter)
+
+
+def _of_units(spikes: SpikeTrains, is_wanted: np.ndarray) -> SpikeTrains:
+    """The spikes of some units alone, as if there were no others."""
+    rows = np.flatnonzero(is_wanted[spikes.unit_indices])
+    is_one_segment = len(spikes.segment_lengths) == 1
+    return SpikeTrains(
+        spikes.samples[rows],
+        (np.cumsum(is_wanted) - 1)[spikes.unit_indices[rows]],
+        spikes.segment_indices[: rows.size] if is_one_segment else spikes.segment_indices[rows],
+        int(np.count_nonzero(is_wanted)),
+        spikes.segment_lengths,
+        spikes.sampling_frequency_hz,
+    )
