@@ -1,4 +1,4 @@
-"""Write what is made from the parameter declaration: params.json, params.schema.json and the README's table.
+"""Write what is made from the records in parameters/: params.json, params.schema.json and the README's tables.
 
 usage: python tools/render_docs.py [--check]   (--check writes nothing and exits 1 when something is out of date)
 """
@@ -9,9 +9,15 @@ from pathlib import Path
 CODE_FOLDER = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CODE_FOLDER))
 
-from ephys_postprocess.parameters.docs import json_schema, readme_table, shipped_document, to_json  # noqa: E402
+from ephys_postprocess.parameters.docs import (  # noqa: E402
+    columns_table,
+    json_schema,
+    readme_table,
+    shipped_document,
+    to_json,
+)
 
-START, END = "<!-- parameters:start -->", "<!-- parameters:end -->"
+TABLES = {"parameters": readme_table, "columns": columns_table}
 
 
 def rendered_files(code_folder: Path = CODE_FOLDER) -> dict[Path, str]:
@@ -22,17 +28,17 @@ def rendered_files(code_folder: Path = CODE_FOLDER) -> dict[Path, str]:
         code_folder / "params.schema.json": to_json(json_schema()),
     }
     if readme.exists():  # the pipeline keeps code/ alone
-        files[readme] = with_table(readme.read_text(encoding="utf-8"))
+        files[readme] = with_tables(readme.read_text(encoding="utf-8"))
     return files
 
 
-def with_table(readme: str) -> str:
-    """The README with the present table between its markers, which are added at the end where there are none."""
-    if START not in readme or END not in readme:
-        readme = f"{readme.rstrip()}\n\n## Parameters\n\n{START}\n{END}\n"
-    before, rest = readme.split(START, 1)
-    after = rest.split(END, 1)[1]
-    return f"{before}{START}\n{readme_table()}\n{END}{after}"
+def with_tables(readme: str) -> str:
+    """The README with today's tables between their markers."""
+    for name, table in TABLES.items():
+        start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+        before, rest = readme.split(start, 1)
+        readme = f"{before}{start}\n{table()}\n{end}{rest.split(end, 1)[1]}"
+    return readme
 
 
 def main() -> int:

@@ -9,13 +9,12 @@ import dataclasses
 import numpy as np
 
 from ephys_postprocess.engine.functions import function_of
-from ephys_postprocess.engine.own_metrics import metric_names_of
 from ephys_postprocess.engine.quality_metrics import all_params, metrics_table
 from ephys_postprocess.engine.sampling import random_spike_arguments
 from ephys_postprocess.engine.sinks import rows_per_block
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.machine.threads import map_in_threads
-from ephys_postprocess.parameters.metrics import TEMPLATE_METRICS
+from ephys_postprocess.parameters.metrics import TEMPLATE_METRICS, metric_names_of
 from ephys_postprocess.records import Sparsity, Table
 from ephys_postprocess.stages.locations.spike_locations import SpikeLocations, grid_prototype, prepare_spike_locations
 from ephys_postprocess.stages.locations.unit_locations import locate_units

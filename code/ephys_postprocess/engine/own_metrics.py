@@ -7,10 +7,8 @@ they are; a merge or a split of units there leaves ours empty for the new units.
 from typing import Any
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.parameters.metrics import METRICS_OF
+from ephys_postprocess.parameters.metrics import METRICS_OF, OWN_NAMES
 from ephys_postprocess.parameters.needs import missing_needs
-
-OWN_NAMES = "own_metric_names"  # in the extension's parameters, where there are any
 
 
 def set_params(extension, params: dict[str, Any]) -> dict[str, Any]:
@@ -32,11 +30,6 @@ def set_params(extension, params: dict[str, Any]) -> dict[str, Any]:
         theirs["metric_names"] = [name for name in theirs["metric_names"] if name not in own]
     complete = extension._set_params(**theirs | {"metric_params": given})
     return complete | {OWN_NAMES: list(own), "metric_params": complete["metric_params"] | of_own}
-
-
-def metric_names_of(params: dict[str, Any]) -> list[str]:
-    """The names of all metrics of an extension, ours last."""
-    return [*params["metric_names"], *params.get(OWN_NAMES, ())]
 
 
 def _own_metrics(extension, params: dict[str, Any]) -> dict:

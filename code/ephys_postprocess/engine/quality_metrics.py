@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from ephys_postprocess.engine.functions import call, function_of
-from ephys_postprocess.engine.own_metrics import metric_names_of
 from ephys_postprocess.engine.unit_groups import groups_of_units
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.parameters.metrics import METRICS_OF, QUALITY_METRICS
+from ephys_postprocess.parameters.metrics import METRICS_OF, QUALITY_METRICS, metric_names_of
 from ephys_postprocess.records import Table, UnitPeriods
 from ephys_postprocess.stages.quality.formulas import reasons_where
 from ephys_postprocess.stages.quality.observed_time import within_periods

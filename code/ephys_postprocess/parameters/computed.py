@@ -73,6 +73,7 @@ class QualityMetric(Metric):
     """A metric of the `quality_metrics` extension; a subclass with a name is known by being defined."""
 
     known: ClassVar[dict[str, type["QualityMetric"]]] = {}
+    phrase: ClassVar[str] = ""  # what a methods section calls it, parameters in braces, and the paper
     is_default: ClassVar[bool] = True
     is_of_principal_components: ClassVar[bool] = False
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ephys_postprocess.parameters.dictionary import data_dictionary
 from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.parameters.extensions import DEFAULT_EXTENSIONS, Extensions
 from ephys_postprocess.parameters.job_kwargs import JobKwargs
@@ -89,6 +90,13 @@ def readme_table() -> str:
         lines.append(f"| `{path}` | `{_default(path, field)}` | {allowed} | {field.description} |")
     absent = [name for name in Extensions.model_fields if name not in DEFAULT_EXTENSIONS]
     lines += ["", f"Computed by default: {_code_list(DEFAULT_EXTENSIONS)}. Only when asked for: {_code_list(absent)}."]
+    return "\n".join(lines)
+
+
+def columns_table() -> str:
+    """The table of all columns of the units table, in Markdown, with the parameters at their defaults."""
+    lines = ["| column | unit | meaning | from |", "|---|---|---|---|"]
+    lines += [f"| `{row.name}` | {row.unit} | {row.meaning} | {row.source} |" for row in data_dictionary().values()]
     return "\n".join(lines)
 
 

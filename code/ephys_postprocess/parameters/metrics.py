@@ -1,9 +1,13 @@
 """Every metric by name, and the sections that hold the parameters of all metrics of an extension."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import create_model
 
+import ephys_postprocess.parameters.basic_metrics
 import ephys_postprocess.parameters.pc_metrics
-import ephys_postprocess.parameters.quality_metrics
+import ephys_postprocess.parameters.stability_metrics
 import ephys_postprocess.parameters.template_metrics  # noqa: F401 - what is defined there is known from then on
 from ephys_postprocess.parameters.computed import Metric, QualityMetric, TemplateMetric
 from ephys_postprocess.parameters.types import NamedSections
@@ -19,6 +23,8 @@ METRICS_OF: dict[str, dict[str, type[Metric]]] = {
     "template_metrics": TEMPLATE_METRICS,
     "spiketrain_metrics": SPIKETRAIN_METRICS,
 }
+# In an extension's parameters, where there are any: the metrics that SpikeInterface does not have.
+OWN_NAMES = "own_metric_names"
 PC_METRICS = tuple(name for name, metric in QUALITY_METRICS.items() if metric.is_of_principal_components)
 DEFAULT_QUALITY_METRICS = tuple(name for name, metric in QUALITY_METRICS.items() if metric.is_default)
 
@@ -39,6 +45,6 @@ SpiketrainMetricParams = _params_of(
 )
 
 
-def defaults_of(metric: type[Metric]) -> dict:
-    """The metric's parameters at their defaults, as keyword arguments."""
-    return metric().arguments()
+def metric_names_of(params: Mapping[str, Any]) -> list[str]:
+    """The names of all metrics of a stored extension, from its parameters; SpikeInterface's first."""
+    return [*(params.get("metric_names") or ()), *(params.get(OWN_NAMES) or ())]

@@ -26,6 +26,7 @@ class PcMetric(QualityMetric):
 
 class Mahalanobis(PcMetric):
     name = "mahalanobis"
+    phrase = "isolation distance (Harris et al. 2001) and L-ratio (Schmitzer-Torbert 2005)"
     columns = (
         Column(
             "isolation_distance",
@@ -39,6 +40,7 @@ class Mahalanobis(PcMetric):
 
 class DPrime(PcMetric):
     name = "d_prime"
+    phrase = "d′ (Hill et al. 2011)"
     columns = (
         Column(
             "d_prime",
@@ -51,6 +53,7 @@ class DPrime(PcMetric):
 
 class NearestNeighbor(PcMetric):
     name = "nearest_neighbor"
+    phrase = "nearest-neighbour hit and miss rates ({n_neighbors} neighbours; Chung et al. 2017)"
     columns = (
         Column(
             "nn_hit_rate",
@@ -72,6 +75,7 @@ class NearestNeighbor(PcMetric):
 
 class Silhouette(PcMetric):
     name = "silhouette"
+    phrase = "silhouette ({method}; Hruschka et al. 2004)"
     columns = (
         Column(
             "silhouette",
@@ -86,6 +90,7 @@ class Silhouette(PcMetric):
 
 class NnAdvanced(QualityMetric):
     name = "nn_advanced"
+    phrase = "nearest-neighbour isolation and noise overlap ({n_neighbors} neighbours; Chung et al. 2017)"
     computed_by = "engine.metric_functions:nn_advanced_of_all_units"
     needs = ("principal_components", "waveforms", "templates")
     scope = "all units"

@@ -1,35 +1,10 @@
 """How a result was made, as a paragraph for a paper: the parameters its extensions were computed with, and versions."""
 
 from ephys_postprocess.parameters.dictionary import QC_COLUMNS, THRESHOLDS
+from ephys_postprocess.parameters.metrics import QUALITY_METRICS, metric_names_of
 from ephys_postprocess.report.contents import MethodsText, Run
 from ephys_postprocess.report.references import cited
 
-# What a metric is called, with the parameters that change it in braces, and the paper.
-_METRICS = {
-    "num_spikes": "number of spikes",
-    "firing_rate": "firing rate",
-    "presence_ratio": "presence ratio (bins of {bin_duration_s:g} s)",
-    "snr": "signal-to-noise ratio",
-    "isi_violation": "inter-spike-interval violations (below {isi_threshold_ms:g} ms; Hill et al. 2011)",
-    "rp_violation": "refractory-period contamination (period of {refractory_period_ms:g} ms, censored period of "
-    "{censored_period_ms:g} ms; Llobet et al. 2022)",
-    "sliding_rp_violation": "sliding refractory-period violation (periods up to {max_ref_period_ms:g} ms; "
-    "International Brain Laboratory 2022)",
-    "amplitude_cutoff": "amplitude cutoff (histogram of {num_histogram_bins} bins, smoothed over "
-    "{histogram_smoothing_value:g}; Hill et al. 2011)",
-    "amplitude_median": "median amplitude",
-    "amplitude_cv": "variation of amplitudes (about {average_num_spikes_per_bin:g} spikes per bin)",
-    "noise_cutoff": "noise cutoff ({n_bins} bins; International Brain Laboratory 2022)",
-    "synchrony": "synchrony",
-    "firing_range": "firing range (bins of {bin_size_s:g} s)",
-    "drift": "drift along {direction} (intervals of {interval_s:g} s with at least {min_spikes_per_interval} spikes)",
-    "sd_ratio": "ratio of the standard deviations of amplitudes and noise (Pouzat et al. 2004)",
-    "mahalanobis": "isolation distance (Harris et al. 2001) and L-ratio (Schmitzer-Torbert 2005)",
-    "d_prime": "d′ (Hill et al. 2011)",
-    "nearest_neighbor": "nearest-neighbour hit and miss rates ({n_neighbors} neighbours; Chung et al. 2017)",
-    "silhouette": "silhouette ({method}; Hruschka et al. 2004)",
-    "nn_advanced": "nearest-neighbour isolation and noise overlap ({n_neighbors} neighbours; Chung et al. 2017)",
-}
 _LOCATORS = {
     "monopolar_triangulation": "monopolar triangulation (Boussard et al. 2021)",
     "grid_convolution": "grid convolution",
@@ -120,7 +95,7 @@ def _localization(extensions) -> str:
 
 def _metrics(extensions) -> str:
     params = extensions.params("quality_metrics")
-    names = params.get("metric_names") or ()
+    names = metric_names_of(params)
     if not names:
         return ""
     phrases = [_phrase(name, (params.get("metric_params") or {}).get(name) or {}) for name in names]
@@ -128,10 +103,12 @@ def _metrics(extensions) -> str:
 
 
 def _phrase(name: str, params: dict) -> str:
+    phrase = QUALITY_METRICS[name].phrase if name in QUALITY_METRICS else ""
+    phrase = phrase or name.replace("_", " ")
     try:
-        return _METRICS.get(name, name.replace("_", " ")).format(**params)
+        return phrase.format(**params)
     except (KeyError, TypeError, ValueError):  # a result of another version, whose parameters have other names
-        return _METRICS.get(name, name).split(" (")[0]
+        return phrase.split(" (")[0]
 
 
 def _criteria(extensions, labels) -> str:

@@ -91,7 +91,12 @@ def computed(data, tmp_path_factory):
         alive = [reference() is not None for reference in watched]
         arrays = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
         tracemalloc.stop()
-        yield SimpleNamespace(work=work, inputs=inputs, alive=alive, array_sizes=[t.size for t in arrays.traces])
+        yield SimpleNamespace(
+            work=work,
+            inputs=inputs,
+            alive=alive,
+            arrays=[(trace.size, str(trace.traceback)) for trace in arrays.traces],
+        )
 
 
 def test_the_inputs_spikes_are_let_go(computed):
@@ -100,8 +105,8 @@ def test_the_inputs_spikes_are_let_go(computed):
 
 
 def test_no_array_of_every_spike_is_left(computed):
-    assert computed.array_sizes
-    assert max(computed.array_sizes) < NUM_SPIKES * SMALLEST_PER_SPIKE_BYTES
+    assert computed.arrays
+    assert [array for array in computed.arrays if array[0] >= NUM_SPIKES * SMALLEST_PER_SPIKE_BYTES] == []
 
 
 def test_values_of_spikes_are_read_from_the_store(computed):

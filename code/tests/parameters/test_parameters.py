@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.parameters.docs import help_overview, json_schema, readme_table, shipped_document
+from ephys_postprocess.parameters.docs import columns_table, help_overview, json_schema, readme_table, shipped_document
 from ephys_postprocess.parameters.document import Parameters, load_parameters
 from ephys_postprocess.parameters.metrics import DEFAULT_QUALITY_METRICS, QUALITY_METRICS
 from ephys_postprocess.parameters.text import duration_s, memory_bytes, parse_parameters, value_from_text
 from tools.render_docs import main as render_docs
-from tools.render_docs import rendered_files, with_table
+from tools.render_docs import rendered_files, with_tables
 
 
 def parameters_of(document, **choices):
@@ -319,10 +319,10 @@ def test_rendered_files_are_current():
     assert stale == [], "run tools/render_docs.py"
 
 
-def test_table_goes_between_the_markers():
-    start, end = "<!-- parameters:start -->", "<!-- parameters:end -->"
-    assert with_table(f"a\n{start}\nold\n{end}\nb\n") == f"a\n{start}\n{readme_table()}\n{end}\nb\n"
-    assert readme_table() in with_table("# Title\n")
+def test_tables_go_between_their_markers():
+    markers = "<!-- {0}:start -->\n{{}}\n<!-- {0}:end -->\n"
+    between = f"a\n{markers.format('parameters')}b\n{markers.format('columns')}"
+    assert with_tables(between.format("old", "old")) == between.format(readme_table(), columns_table())
     assert callable(render_docs)
 
 

@@ -1,7 +1,4 @@
-"""Quality metrics of spike trains, amplitudes and positions: the record of each, in the order of their columns.
-
-Those of principal components stand in `pc_metrics.py`.
-"""
+"""Quality metrics of what a unit loses or changes over time, and of coincidences: the record of each."""
 
 from typing import Annotated, Literal
 
@@ -11,10 +8,7 @@ from ephys_postprocess.parameters.types import (
     AsTuple,
     Flag,
     Fraction,
-    NonNegativeInteger,
     NonNegativeNumber,
-    Nullable,
-    Number,
     Percentage,
     PositiveInteger,
     PositiveNumber,
@@ -26,130 +20,12 @@ _PIPELINE = "qc_thresholds of the AIND ephys pipeline 1.3.1"
 _IBL = "International Brain Laboratory 2022"
 
 
-class NumSpikes(QualityMetric):
-    name = "num_spikes"
-    computed_by = "stages.quality.spike_train_metrics:num_spikes"
-    columns = (Column("num_spikes", "", "Number of spikes in all segments.", dtype=int),)
-
-
-class FiringRate(QualityMetric):
-    name = "firing_rate"
-    computed_by = "stages.quality.spike_train_metrics:firing_rate"
-    columns = (
-        Column(
-            "firing_rate",
-            "spikes/s",
-            "Spikes divided by the recording's duration.",
-            threshold=Threshold(0.1, True, "a common convention"),
-        ),
-    )
-
-
-class PresenceRatio(QualityMetric):
-    name = "presence_ratio"
-    computed_by = "stages.quality.spike_train_metrics:presence_ratio"
-    columns = (
-        Column(
-            "presence_ratio",
-            "",
-            "Share of {bin_duration_s:g} s bins in which the unit's rate exceeds {mean_fr_ratio_thresh:g} times its "
-            "mean; low: the unit came or went.",
-            threshold=Threshold(0.8, True, _PIPELINE, is_default_qc=True),
-        ),
-    )
-
-    bin_duration_s: PositiveNumber = declare(60.0, "Length of one bin, in s.")
-    mean_fr_ratio_thresh: NonNegativeNumber = declare(
-        0.0, "Share of the mean firing rate that a bin must exceed to count as present."
-    )
-
-
-class Snr(QualityMetric):
-    name = "snr"
-    computed_by = "stages.quality.amplitude_metrics:snr"
-    needs = ("noise_levels", "templates")
-    columns = (
-        Column(
-            "snr",
-            "",
-            "Amplitude of the template on the main channel ({method}) over the noise of that channel.",
-            threshold=Threshold(5.0, True, "Bombcell's default for single units"),
-        ),
-    )
-
-    method: Literal["extremum", "at_index", "peak_to_peak"] = declare(
-        "extremum", "How the amplitude of a template is taken."
-    )
-
-
-class IsiViolation(QualityMetric):
-    name = "isi_violation"
-    computed_by = "stages.quality.refractory_metrics:isi_violation"
-    columns = (
-        Column(
-            "isi_violations_ratio",
-            "",
-            "Estimated rate of contaminating spikes relative to the unit's own, from intervals below "
-            "{isi_threshold_ms:g} ms; can exceed 1.",
-            "Hill et al. 2011",
-            threshold=Threshold(0.5, False, "Siegle et al. 2021; earlier AIND pipelines"),
-        ),
-        Column("isi_violations_count", "", "Number of inter-spike intervals below {isi_threshold_ms:g} ms.", dtype=int),
-    )
-
-    isi_threshold_ms: PositiveNumber = declare(1.5, "Intervals shorter than this are violations, in ms.")
-    min_isi_ms: NonNegativeNumber = declare(0.0, "Shortest interval the sorter can produce, in ms.")
-
-
-class RpViolation(QualityMetric):
-    name = "rp_violation"
-    computed_by = "stages.quality.refractory_metrics:rp_violation"
-    columns = (
-        Column(
-            "rp_contamination",
-            "",
-            "Estimated share of spikes that belong to other neurons, from pairs within the refractory period "
-            "({refractory_period_ms:g} ms).",
-            "Llobet et al. 2022",
-            threshold=Threshold(0.5, False, _PIPELINE, is_default_qc=True),
-        ),
-        Column(
-            "rp_violations",
-            "",
-            "Number of spike pairs within the refractory period ({refractory_period_ms:g} ms).",
-            dtype=int,
-        ),
-    )
-
-    refractory_period_ms: PositiveNumber = declare(1.0, "Refractory period, in ms.")
-    censored_period_ms: NonNegativeNumber = declare(0.0, "Censored period, in ms.")
-
-
-class SlidingRpViolation(QualityMetric):
-    name = "sliding_rp_violation"
-    computed_by = "stages.quality.refractory_metrics:sliding_rp_violation"
-    columns = (
-        Column(
-            "sliding_rp_violation",
-            "",
-            "Smallest contamination that can be excluded with 90 % confidence, over refractory periods from "
-            "{exclude_ref_period_below_ms:g} to {max_ref_period_ms:g} ms.",
-            _IBL,
-        ),
-    )
-
-    min_spikes: NonNegativeInteger = declare(0, "Units with fewer spikes get NaN.")
-    bin_size_ms: PositiveNumber = declare(0.25, "Bin of the autocorrelogram, in ms.")
-    window_size_s: PositiveNumber = declare(1.0, "Half-width of the autocorrelogram, in s.")
-    exclude_ref_period_below_ms: NonNegativeNumber = declare(0.5, "Shortest refractory period tried, in ms.")
-    max_ref_period_ms: PositiveNumber = declare(10.0, "Longest refractory period tried, in ms.")
-    contamination_values: Annotated[Annotated[tuple[Number, ...], AsTuple] | None, Nullable] = declare(
-        None, "Contaminations tried; null means SpikeInterface's own list."
-    )
-
-
 class AmplitudeCutoff(QualityMetric):
     name = "amplitude_cutoff"
+    phrase = (
+        "amplitude cutoff (histogram of {num_histogram_bins} bins, smoothed over "
+        "{histogram_smoothing_value:g}; Hill et al. 2011)"
+    )
     computed_by = "stages.quality.amplitude_metrics:amplitude_cutoff"
     needs = ("amplitude_scalings|spike_amplitudes",)
     columns = (
@@ -169,6 +45,7 @@ class AmplitudeCutoff(QualityMetric):
 
 class AmplitudeMedian(QualityMetric):
     name = "amplitude_median"
+    phrase = "median amplitude"
     computed_by = "stages.quality.amplitude_metrics:amplitude_median"
     needs = ("spike_amplitudes",)
     columns = (Column("amplitude_median", AMPLITUDE_UNIT, "Median amplitude of the spikes, negative for troughs."),)
@@ -176,6 +53,7 @@ class AmplitudeMedian(QualityMetric):
 
 class AmplitudeCv(QualityMetric):
     name = "amplitude_cv"
+    phrase = "variation of amplitudes (about {average_num_spikes_per_bin:g} spikes per bin)"
     computed_by = "stages.quality.amplitude_metrics:amplitude_cv"
     needs = ("spike_amplitudes|amplitude_scalings",)
     columns = (
@@ -206,6 +84,7 @@ class AmplitudeCv(QualityMetric):
 
 class NoiseCutoff(QualityMetric):
     name = "noise_cutoff"
+    phrase = "noise cutoff ({n_bins} bins; International Brain Laboratory 2022)"
     computed_by = "stages.quality.amplitude_metrics:noise_cutoff"
     needs = ("spike_amplitudes|amplitude_scalings",)
     columns = (
@@ -226,6 +105,7 @@ class NoiseCutoff(QualityMetric):
 
 class Synchrony(QualityMetric):
     name = "synchrony"
+    phrase = "synchrony"
     computed_by = "stages.quality.spike_train_metrics:synchrony"
     scope = "all units"
     is_audited = False  # it is of all units
@@ -238,6 +118,7 @@ class Synchrony(QualityMetric):
 
 class FiringRange(QualityMetric):
     name = "firing_range"
+    phrase = "firing range (bins of {bin_size_s:g} s)"
     computed_by = "stages.quality.spike_train_metrics:firing_range"
     columns = (
         Column(
@@ -253,6 +134,7 @@ class FiringRange(QualityMetric):
 
 class Drift(QualityMetric):
     name = "drift"
+    phrase = "drift along {direction} (intervals of {interval_s:g} s with at least {min_spikes_per_interval} spikes)"
     computed_by = "stages.quality.drift_metrics:drift"
     needs = ("spike_locations",)
     columns = (
@@ -283,6 +165,7 @@ class Drift(QualityMetric):
 
 class SdRatio(QualityMetric):
     name = "sd_ratio"
+    phrase = "ratio of the standard deviations of amplitudes and noise (Pouzat et al. 2004)"
     computed_by = "stages.quality.sd_ratio:sd_ratio"
     uses_trace_deviations = True
     needs = ("templates", "spike_amplitudes")
