@@ -4,6 +4,7 @@ Run with `./code/run_tests -m browser`; needs Debian's chromium and chromium-dri
 EPHYS_TEST_CHROMEDRIVER). Fails, not skips, where there is none.
 """
 
+import dataclasses
 import functools
 import http.server
 import os
@@ -193,3 +194,47 @@ def use_report(browser, path):
         assert title_of_unit(browser) != before
         assert requests(browser) == []
         assert browser.get_log("browser") == []
+
+
+def _without(data, name):
+    if name == "metrics":
+        return dataclasses.replace(data, metrics={}, presets=(), missing=())
+    if name in ("amplitudes", "depths_um"):
+        return dataclasses.replace(data, spikes=dataclasses.replace(data.spikes, **{name: None}))
+    return dataclasses.replace(data, **{name: None})
+
+
+PARTS = (
+    *("locations_um", "templates", "waveforms", "correlograms", "similarity", "noise_levels"),
+    *("metrics", "amplitudes", "depths_um"),
+)
+
+
+TOLD = {
+    "amplitudes": "spike_amplitudes were",
+    "correlograms": "correlograms were",
+    "depths_um": "spike_locations were",
+    "noise_levels": "noise_levels were",
+}
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in PARTS), PARTS], ids=[*PARTS, "all"])
+def test_a_page_without_some_extension_says_so_and_works(open_page, names):
+    data = make_report_data()
+    for name in names:
+        data = _without(data, name)
+    browser = open_page(data)
+    click(browser, "tr[data-row='4'] th")
+    type_filter(browser, "unit1")
+    assert title_of_unit(browser) == "Unit unit4"
+    assert browser.get_log("browser") == []
+    said = script(browser, "document.body.innerText")
+    for name, text in TOLD.items():
+        assert (f"{text} not computed" in said) == (name in names)
+
+
+@pytest.mark.parametrize("num_units", [1, 2])
+def test_few_units(open_page, num_units):
+    browser = open_page(make_report_data(num_units=num_units, num_spikes=num_units))
+    click(browser, "#next")
+    assert browser.get_log("browser") == []

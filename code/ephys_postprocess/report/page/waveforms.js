@@ -27,7 +27,7 @@ function drawWaveforms(unit) {
   const shown = view === "spread" && spread && mean ? [mean.map((value, i) => value - 2 * spread[i]), mean.map((value, i) => value + 2 * spread[i])] : curves;
   const density = view === "density" ? DATA.densities : null, low = density ? rowOf(density.ranges, unit) : [];
   const range = rangeOf([...shown, ...(mean ? [mean] : []), low].flatMap(curve => curve.length ? [Math.min(...curve), Math.max(...curve)] : []), 0.05);
-  caption.textContent = `channel ${name}; ${{ curves: `${plural(curves.length, "waveform")}`, spread: "shaded: one and two standard deviations", density: `${counted(density ? unpack(density.numbers)[unit] : 0)} waveforms, darker: more` }[view]}; orange: average`;
+  caption.textContent = `channel ${name}; ${{ curves: curves.length ? plural(curves.length, "waveform") : "waveforms were not kept", spread: "shaded: one and two standard deviations", density: `${counted(density ? unpack(density.numbers)[unit] : 0)} waveforms, darker: more` }[view]}; orange: average`;
   chart(box, {
     x: { range: [times[0], times[times.length - 1]], label: "ms" }, y: { range, label: DATA.amplitude_unit, room: 58 },
     draw: area => {
@@ -65,7 +65,7 @@ function paintDensity(area, unit, density, times) {
 }
 
 function startWaveforms() {
-  const views = [["curves", "some waveforms"], ...(DATA.spreads ? [["spread", "spread"]] : []), ...(DATA.densities ? [["density", "density"]] : [])];
+  const views = [["curves", DATA.waveforms ? "some waveforms" : "average"], ...(DATA.spreads ? [["spread", "spread"]] : []), ...(DATA.densities ? [["density", "density"]] : [])];
   setOptions(byId("waveform-view"), views, "curves");
   byId("waveform-view").hidden = views.length < 2;
   byId("waveform-view").addEventListener("change", () => drawWaveforms(selectedUnit));
