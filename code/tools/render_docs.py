@@ -1,4 +1,4 @@
-"""Write what is made from the records in parameters/: params.json, params.schema.json and the README's tables.
+"""Write what is made from the declarations: params.json, its schema, and two pages in docs/ (parameters, columns).
 
 usage: python tools/render_docs.py [--check]   (--check writes nothing and exits 1 when something is out of date)
 """
@@ -10,35 +10,22 @@ CODE_FOLDER = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CODE_FOLDER))
 
 from ephys_postprocess.parameters.docs import (  # noqa: E402
-    columns_table,
+    dictionary_page,
     json_schema,
-    readme_table,
+    parameters_page,
     shipped_document,
     to_json,
 )
 
-TABLES = {"parameters": readme_table, "columns": columns_table}
-
 
 def rendered_files(code_folder: Path = CODE_FOLDER) -> dict[Path, str]:
-    """Path → text of every file that is made from the declaration."""
-    readme = code_folder.parent / "README.md"
-    files = {
+    """Path → text of every file that is made from the declarations."""
+    return {
         code_folder / "params.json": to_json(shipped_document()),
         code_folder / "params.schema.json": to_json(json_schema()),
+        code_folder / "docs" / "parameters.md": parameters_page(),
+        code_folder / "docs" / "data_dictionary.md": dictionary_page(),
     }
-    if readme.exists():  # the pipeline keeps code/ alone
-        files[readme] = with_tables(readme.read_text(encoding="utf-8"))
-    return files
-
-
-def with_tables(readme: str) -> str:
-    """The README with today's tables between their markers."""
-    for name, table in TABLES.items():
-        start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
-        before, rest = readme.split(start, 1)
-        readme = f"{before}{start}\n{table()}\n{end}{rest.split(end, 1)[1]}"
-    return readme
 
 
 def main() -> int:

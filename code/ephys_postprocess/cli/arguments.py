@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ephys_postprocess.cli.options import make_parser
+from ephys_postprocess.cli.options import NothingToDo, make_parser, print_parameters
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.machine.execution import FAILURE_POLICIES, PROGRESS_STYLES, Execution, make_execution
 from ephys_postprocess.parameters.document import LoadedParameters, Parameters, load_parameters
@@ -55,6 +55,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     NothingToDo
         When --help or --version has been printed.
     """
+    if len(argv) == 2 and argv[0] in ("--help", "-h") and argv[1] == "parameters":
+        print_parameters()
+        raise NothingToDo
     parser = make_parser()
     flags, unknown = parser.parse_known_intermixed_args(list(argv))
     if unknown:

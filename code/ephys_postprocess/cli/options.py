@@ -1,13 +1,32 @@
 """Every option of the command line and its help."""
 
 import argparse
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ephys_postprocess import __version__
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.machine.execution import FAILURE_POLICIES, PROGRESS_STYLES
 
 EPILOG = """\
+what is read:
+  data/preprocessed_{recording_name}/      recording folder saved by SpikeInterface, binary or zarr
+  data/spikesorted_{recording_name}/       sorting folder, .npz or .zarr
+  data/binary_{recording_name}.json, preprocessed_{recording_name}.json, motion_{recording_name}/, job_*.json: optional
+
+what is written:
+  results/postprocessed_{recording_name}.zarr                     SortingAnalyzer
+  results/data_process_postprocessing_{recording_name}.json       parameters, versions, what was found, times
+  results/postprocessing-report_{recording_name}.html             the report
+  results/units_{recording_name}.csv, .parquet                    a row for each unit
+  results/summary.html, units.parquet, units.csv                  over several recordings
+
+examples:
+  run --example
+  run --n-jobs 8 --params '{"waveforms": {"ms_before": 1.0, "ms_after": 2.0}}'
+  run --data /data --results /results --recording probeA --resume
+  run --verify results --audit 5
+  run --help parameters                    every parameter with its default
+
 precedence: defaults < parameters (--params, or code/params.json where nothing is given) < single flags.
 
 positional arguments may stand in any order and are told apart by content: true or false is use_motion_corrected, a
@@ -34,11 +53,12 @@ class _Parser(argparse.ArgumentParser):
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002 - argparse's signature
         raise NothingToDo
 
-    def print_help(self, file: Any = None) -> None:
-        from ephys_postprocess.parameters.docs import RULE, help_overview
 
-        self.epilog = f"{EPILOG}{RULE}\n\n{help_overview()}\n"
-        super().print_help(file)
+def print_parameters() -> None:
+    """`--help parameters`: every parameter with its default."""
+    from ephys_postprocess.parameters.docs import RULE, help_overview
+
+    print(f"{RULE}\n\n{help_overview()}\n\nEach one's meaning and bounds: docs/parameters.md, beside run.")
 
 
 def make_parser() -> _Parser:
@@ -46,6 +66,7 @@ def make_parser() -> _Parser:
     parser = _Parser(
         prog="run",
         description="Postprocess spike-sorted recordings: from data/ to results/, one SortingAnalyzer a recording.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

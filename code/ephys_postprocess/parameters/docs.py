@@ -1,4 +1,4 @@
-"""The declaration as documents: the shipped params.json, its JSON Schema, the README's table and the help text."""
+"""The declarations as documents: the shipped params.json, its JSON Schema, the pages in docs/ and the help text."""
 
 import json
 import textwrap
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ephys_postprocess.parameters.dictionary import data_dictionary
+from ephys_postprocess.parameters.dictionary import THRESHOLDS, data_dictionary
 from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.parameters.extensions import DEFAULT_EXTENSIONS, Extensions
 from ephys_postprocess.parameters.job_kwargs import JobKwargs
@@ -82,22 +82,42 @@ def to_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def readme_table() -> str:
-    """The table of all parameters, in Markdown."""
-    lines = [RULE, "", "| parameter | default | allowed | meaning |", "|---|---|---|---|"]
+def parameters_page() -> str:
+    """Every parameter, as a page in Markdown."""
+    lines = [
+        "# Parameters",
+        "",
+        "Made by `tools/render_docs.py` from the declarations in `ephys_postprocess/parameters/`.",
+        "",
+    ]
+    lines += [RULE, "", "| parameter | default | allowed | meaning |", "|---|---|---|---|"]
     for path, field in _parameters(Parameters):
         allowed = _allowed(field).replace("|", "\\|")
         lines.append(f"| `{path}` | `{_default(path, field)}` | {allowed} | {field.description} |")
     absent = [name for name in Extensions.model_fields if name not in DEFAULT_EXTENSIONS]
-    lines += ["", f"Computed by default: {_code_list(DEFAULT_EXTENSIONS)}. Only when asked for: {_code_list(absent)}."]
+    lines += [
+        "",
+        f"Computed by default: {_code_list(DEFAULT_EXTENSIONS)}. Only when asked for: {_code_list(absent)}.",
+        "",
+    ]
     return "\n".join(lines)
 
 
-def columns_table() -> str:
-    """The table of all columns of the units table, in Markdown, with the parameters at their defaults."""
-    lines = ["| column | unit | meaning | from |", "|---|---|---|---|"]
-    lines += [f"| `{row.name}` | {row.unit} | {row.meaning} | {row.source} |" for row in data_dictionary().values()]
-    return "\n".join(lines)
+def dictionary_page() -> str:
+    """Every column of the units tables, with the default parameters filled in, as a page in Markdown."""
+    lines = [
+        "# Data dictionary",
+        "",
+        "Every column of the units tables, told here with the default parameters. The parquet files and the report "
+        "tell it with the parameters that were really used. Made by `tools/render_docs.py`.",
+        "",
+        "| column | unit | meaning | source | wanted by curators |",
+        "|---|---|---|---|---|",
+    ]
+    for name, column in data_dictionary().items():
+        wanted = f"{THRESHOLDS[name].text()} ({THRESHOLDS[name].source})" if name in THRESHOLDS else ""
+        lines.append(f"| `{name}` | {column.unit} | {column.meaning} | {column.source} | {wanted} |")
+    return "\n".join([*lines, ""])
 
 
 def _code_list(names: Iterable[str]) -> str:
@@ -105,7 +125,7 @@ def _code_list(names: Iterable[str]) -> str:
 
 
 def help_overview() -> str:
-    """The parameters with their defaults, for `--help`."""
+    """The parameters with their defaults, for `--help parameters`."""
     lines = ["parameters (JSON), with their defaults:"]
     for section, assignments in _by_section(Parameters):
         is_optional = section.startswith("extensions.") and section.split(".")[1] not in DEFAULT_EXTENSIONS

@@ -164,7 +164,13 @@ def test_version_and_help(capsys):
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
     assert "precedence: defaults < parameters" in text
-    assert "extensions.valid_unit_periods" in text
+    for told in ("preprocessed_{recording_name}/", "postprocessed_{recording_name}.zarr", "exit codes:", "examples:"):
+        assert told in text
+    assert "extensions.valid_unit_periods" not in text
+    assert text.count("\n") < 130
+    for call in (["--help", "parameters"], ["-h", "parameters"]):
+        assert cli.main(call) == 0
+        assert "extensions.valid_unit_periods" in capsys.readouterr().out
 
 
 @pytest.fixture
