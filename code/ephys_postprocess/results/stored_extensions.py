@@ -21,6 +21,8 @@ class _Place(Protocol):
 
     def array(self, extension_name: str, name: str): ...
 
+    def array_names(self, extension_name: str) -> list[str]: ...
+
     def columns(self, extension_name: str, name: str) -> dict[str, np.ndarray]: ...
 
 
@@ -57,8 +59,7 @@ class StoredExtensions:
 
     def array_names(self, extension_name: str) -> list[str]:
         """The names of its arrays that are not tables."""
-        entries = self._entries(extension_name)
-        return list(entries.array_keys()) if hasattr(entries, "array_keys") else list(entries)
+        return self._place.array_names(extension_name) if self.has(extension_name) else []
 
     def table(self, extension_name: str, name: str) -> dict[str, np.ndarray]:
         """The numeric columns of a table, by name; empty where there is none."""
@@ -87,6 +88,10 @@ class _Memory:
     def array(self, extension_name: str, name: str):
         return self._analyzer.get_extension(extension_name).data.get(name)
 
+    def array_names(self, extension_name: str) -> list[str]:
+        data = self._analyzer.get_extension(extension_name).data
+        return [name for name, value in data.items() if not hasattr(value, "columns")]
+
     def columns(self, extension_name: str, name: str) -> dict[str, np.ndarray]:
         table = self.array(extension_name, name)
         if table is None:
@@ -108,6 +113,9 @@ class _Store:
     def array(self, extension_name: str, name: str):
         array = self._groups[extension_name].get(name)
         return array if array is None else self._readable(array, f"{extension_name}/{name}")
+
+    def array_names(self, extension_name: str) -> list[str]:
+        return list(self._groups[extension_name].array_keys())
 
     def columns(self, extension_name: str, name: str) -> dict[str, np.ndarray]:
         table = self._groups[extension_name].get(name)
@@ -141,6 +149,9 @@ class _Folder:
         if holds_pickles(file):
             raise InputError(f"{file}: a pickle, which can run any code when decoded; it is not read.")
         return np.load(file, mmap_mode="r")
+
+    def array_names(self, extension_name: str) -> list[str]:
+        return sorted(file.stem for file in (self._folder / extension_name).glob("*.npy"))
 
     def columns(self, extension_name: str, name: str) -> dict[str, np.ndarray]:
         import pandas as pd

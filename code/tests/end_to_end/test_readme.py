@@ -37,7 +37,6 @@ def folders(tmp_path_factory):
         "RESULT.zarr": results / "postprocessed_a.zarr",
         "RESULTS": results,
         "--data FOLDER": f"--data {data}",
-        "FOLDER": root / "phy",
         "my.json": root / "my.json",
     }
 
@@ -46,7 +45,7 @@ def folders(tmp_path_factory):
 def test_a_command_of_the_readme_works(command, folders, tmp_path, monkeypatch):
     from ephys_postprocess.cli.main import main
 
-    for word, value in folders.items():
+    for word, value in {**folders, "FOLDER": tmp_path / "phy"}.items():
         command = command.replace(word, str(value))
     argv = shlex.split(command)[1:]
     root = folders["RESULTS"].parent
