@@ -4,15 +4,15 @@
 
     compute(analyzer, ["random_spikes", "waveforms", "templates", "principal_components"], n_jobs=8)
     compute(analyzer, {"spike_locations": {"method": "grid_convolution", "seed": 0}, "quality_metrics": {}})
+    compute(analyzer, "unit_locations", method="center_of_mass")
 
 The numbers are those of `analyzer.compute(...)` and land where it puts them, in memory, binary folder or zarr, except
-that PCA models are plain arrays: `pca_models.restore_pca_models(analyzer)` makes scikit-learn objects of them.
+that PCA models are stored as plain arrays. In memory scikit-learn's objects are there as well; on an analyzer that was
+loaded `pca_models.restore_pca_models(analyzer)` makes them of the arrays.
 """
 
-import tempfile
 from pathlib import Path
 
-from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.parameters.extensions import EXTENSIONS
 
 # "Accelerated": computed by our own kernels. Any other extension of SpikeInterface is computed by SpikeInterface.
@@ -23,9 +23,12 @@ def compute(
     analyzer,
     extensions: str | list[str] | dict[str, dict],
     *,
+    extension_params: dict[str, dict] | None = None,
+    save: bool = True,
     n_jobs: int | float = -1,
-    chunk_duration_s: float = 1.0,
+    chunk_duration_s: float | None = None,
     scratch_folder: str | Path | None = None,
+    **options,
 ) -> dict[str, dict[int, str]]:
     """Compute extensions on an analyzer, in place of `analyzer.compute(extensions)`.
 
@@ -35,13 +38,20 @@ def compute(
         Of any format; extensions that depend on a recomputed one are deleted, as SpikeInterface does.
     extensions : str, list of str, or dict
         Names, or name: SpikeInterface's keyword arguments.
+    extension_params : dict, optional
+        For a list of names: name: keyword arguments.
+    save : bool
+        False: results stay in memory, whatever the analyzer's format; so they do for a read-only analyzer.
     n_jobs : int or float
         Threads, as the command line counts them: -1 for all cores that CPU affinity, cgroup and scheduler leave, a
-        share of them such as 0.5, never more than these. Changes no byte of the result.
-    chunk_duration_s : float
-        Traces held in memory a thread, in s.
+        share of them such as 0.5, never more than these. Changes no number.
+    chunk_duration_s : float, optional
+        Traces held in memory a thread, in s; 1 by default.
     scratch_folder : path, optional
         For the windows of the random spikes while they are needed; the system's temporary folder by default.
+    **options
+        SpikeInterface's other job keyword arguments (`chunk_size`, `chunk_memory`, `progress_bar` …; those that speak
+        of processes change nothing); with a single name, that extension's keyword arguments too.
 
     Returns
     -------
@@ -51,33 +61,11 @@ def compute(
     Raises
     ------
     ParameterError
-        An extension that is unknown, or whose requirements are neither in the analyzer nor asked for; or an n_jobs that
-        is no number of threads.
+        An extension or argument that is unknown, or an extension whose requirements are neither in the analyzer nor
+        asked for (then also an AssertionError, as in SpikeInterface).
     """
-    from ephys_postprocess.engine.engine import compute_extensions
-    from ephys_postprocess.engine.existing_analyzer import check_requirements, delete_dependents, open_workspace
-    from ephys_postprocess.machine.cores import usable_cores
-    from ephys_postprocess.machine.execution import count_jobs
-    from ephys_postprocess.parameters.text import job_count
+    from ephys_postprocess.engine.existing_analyzer import as_asked, compute_on, how_to_run
 
-    try:
-        num_jobs = job_count(n_jobs)
-    except ValueError as error:
-        raise ParameterError(f"n_jobs: {error} (got {n_jobs!r}).") from error
-    wanted = _as_dict(extensions)
-    check_requirements(analyzer, wanted)
-    delete_dependents(analyzer, wanted)
-    work = open_workspace(
-        analyzer,
-        num_threads=count_jobs(num_jobs, usable_cores().count),
-        chunk_samples=max(1, int(chunk_duration_s * analyzer.sampling_frequency)),
-        scratch_folder=Path(scratch_folder or tempfile.gettempdir()),
-    )
-    compute_extensions(work, wanted)
-    return work.not_computed
-
-
-def _as_dict(extensions) -> dict[str, dict]:
-    if isinstance(extensions, str):
-        return {extensions: {}}
-    return dict(extensions) if isinstance(extensions, dict) else {name: {} for name in extensions}
+    wanted, job_kwargs = as_asked(extensions, extension_params, options)
+    execution = how_to_run(job_kwargs, n_jobs, chunk_duration_s, scratch_folder)
+    return compute_on(analyzer, wanted, execution, save=save)

@@ -31,7 +31,7 @@ MAY_KNOW = {
     "report": {*_LANDING, "parameters", "machine", "inputs", "results"},
     "phy": {*_LANDING, "traces", "machine", "results", "stages"},
     "commands": {*_LANDING, "parameters", "machine", "inputs", "engine", "results", "report", "phy", "stages"},
-    "accelerate": {"errors", "parameters", "machine", "engine"},
+    "accelerate": {"errors", "parameters", "engine"},
     "earlier_names": set(),
     "cli": {"errors", "parameters", "machine", "commands"},
 }

@@ -155,6 +155,7 @@ def spike_locations(work: Workspace, extension) -> SpikeLocations:
 
 def unit_locations(work: Workspace, extension) -> dict:
     options = {name: value for name, value in extension.params.items() if value is not None}
+    unit_ids = options.pop("unit_ids", work.analyzer.unit_ids)
     sparsity = work.sparsity
     if work.analyzer.sparsity is None:
         sparsity = work.sparsity_within(options.get("radius_um", DENSE_RADIUS_UM))
@@ -168,7 +169,7 @@ def unit_locations(work: Workspace, extension) -> dict:
         dtype=work.templates_dtype,
         **options,
     )
-    return {"unit_locations": locations}
+    return {"unit_locations": locations[work.analyzer.sorting.ids_to_indices(unit_ids)]}
 
 
 def template_similarity_of(work: Workspace, extension) -> dict:

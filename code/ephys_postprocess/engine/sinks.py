@@ -1,10 +1,13 @@
 """Where an extension's arrays go: a new result store, or an analyzer that someone already has (any format)."""
 
+import time
 from typing import Protocol
 
 import numpy as np
 import zarr
 from spikeinterface.core.analyzer_extension_core import BaseSpikeVectorExtension
+from spikeinterface.core.sortinganalyzer import get_extension_class
+from spikeinterface.core.zarrextractors import get_default_zarr_compressor
 
 from ephys_postprocess.records import Table
 from ephys_postprocess.results.count_arrays import CountsArray, exact_filters
@@ -64,22 +67,34 @@ class StoreSink:
 
 
 class AnalyzerSink:
-    """Into an existing SortingAnalyzer of any format, with SpikeInterface's own files and groups."""
+    """Into an existing SortingAnalyzer of any format, with SpikeInterface's own files and groups.
 
-    def __init__(self, analyzer):
+    Parameters
+    ----------
+    analyzer : SortingAnalyzer
+        If it was opened lazily and is a zarr store, large arrays stay there; otherwise every array is in memory, as
+        after `analyzer.compute`. Nothing is mapped from files: these may go while the array is still in use.
+    save : bool
+        False: nothing is written, as for an analyzer that is read-only.
+    """
+
+    def __init__(self, analyzer, *, save: bool = True):
         self._analyzer = analyzer
+        self._saves = save and analyzer.format != "memory" and not analyzer.is_read_only()
+        self._unfinished = {}  # extension name: when it was begun
 
     def begin(self, extension):
-        if self._analyzer.format != "memory":
+        self._unfinished[extension.extension_name] = time.perf_counter()
+        if self._saves:
             extension._save_params()
             extension._save_importing_provenance()
 
     def create_array(self, extension, name, shape, dtype):
-        if self._analyzer.format == "zarr":
-            return extension._get_zarr_extension_group(mode="r+").create_dataset(name, shape=shape, dtype=dtype)
-        if self._analyzer.format == "binary_folder":
-            path = extension._get_binary_extension_folder() / f"{name}.npy"
-            return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        if self._saves and self._analyzer.format == "zarr" and self._analyzer._lazy:
+            options = {"compressor": get_default_zarr_compressor()}
+            options |= self._analyzer._backend_options.get("saving_options", {})
+            group = extension._get_zarr_extension_group(mode="r+")
+            return group.create_dataset(name, shape=shape, dtype=dtype, **options)
         return np.zeros(shape, dtype)
 
     def create_counts_array(self, *_):
@@ -87,12 +102,22 @@ class AnalyzerSink:
 
     def finish(self, extension):
         extension.data |= {name: _as_dataframe(value) for name, value in extension.data.items()}
-        if self._analyzer.format == "memory":
+        began = self._unfinished.pop(extension.extension_name)
+        extension.run_info["runtime_s"] = time.perf_counter() - began
+        if not self._saves:
             return
         extension._save_run_info()
         extension._save_data()
         if self._analyzer.format == "zarr":
             zarr.consolidate_metadata(self._analyzer._get_zarr_root().store)
+
+    def drop_unfinished(self) -> None:
+        """Delete what was begun and is not complete, so that nobody takes it for a result."""
+        for name in self._unfinished:
+            self._analyzer.extensions.pop(name, None)
+            if self._saves:
+                get_extension_class(name)(self._analyzer)._delete_extension_folder()
+        self._unfinished = {}
 
 
 def _as_dataframe(value):

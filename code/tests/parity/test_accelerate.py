@@ -6,7 +6,7 @@ import spikeinterface.core as si
 from spikeinterface.metrics.quality.pca_metrics import nearest_neighbors_isolation
 
 from ephys_postprocess.accelerate import ACCELERATED_EXTENSIONS, compute
-from ephys_postprocess.engine import existing_analyzer
+from ephys_postprocess.engine.existing_analyzer import how_to_run
 from ephys_postprocess.engine.functions import function_of
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.parameters.extensions import EXTENSIONS as RECORDS
@@ -114,6 +114,9 @@ def test_problems_are_told_at_once(inputs):
         compute(analyzer, ["no_such", "waveforms"])
     with pytest.raises(ParameterError, match=r"waveforms: needs random_spikes[\s\S]*unit_locations: needs templates"):
         compute(analyzer, ["waveforms", "unit_locations"])
+    for one in (compute, type(analyzer).compute):
+        with pytest.raises(AssertionError):
+            one(analyzer, ["waveforms"])
 
 
 def test_the_accelerated_extensions_are_those_that_a_function_of_ours_computes():
@@ -139,20 +142,10 @@ def test_an_unknown_parameter_of_a_metric_is_refused(stock):
 
 
 def test_all_cores_are_those_that_the_scheduler_leaves(inputs, monkeypatch):
-    asked = []
-
-    def open_workspace(analyzer, num_threads, *args, **kwargs):
-        asked.append(num_threads)
-        return existing_analyzer_open(analyzer, num_threads, *args, **kwargs)
-
-    existing_analyzer_open = existing_analyzer.open_workspace
-    monkeypatch.setattr(existing_analyzer, "open_workspace", open_workspace)
     monkeypatch.setattr("ephys_postprocess.machine.cores._cores_by_affinity", lambda: 64)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
-    for n_jobs in (-1, 64, 0.7, 1):
-        compute(make_analyzer(inputs), "random_spikes", n_jobs=n_jobs)
-    assert asked == [3, 3, 2, 1]
-    with pytest.raises(ParameterError, match=r"n_jobs: must be -1 \(all cores\).*got 'many'"):
+    assert [how_to_run({}, n_jobs, None, None).num_jobs for n_jobs in (-1, 64, 0.7, 1)] == [3, 3, 2, 1]
+    with pytest.raises(ParameterError, match=r"n_jobs: must be -1 \(all cores\).*got \"many\""):
         compute(make_analyzer(inputs), "random_spikes", n_jobs="many")
 
 
