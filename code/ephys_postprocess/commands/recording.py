@@ -14,6 +14,7 @@ from ephys_postprocess.engine.analyzer import keep_units, make_analyzer
 from ephys_postprocess.engine.duplicates import KeptUnits, expected_to_stay, remove_duplicates
 from ephys_postprocess.engine.engine import compute_extensions
 from ephys_postprocess.engine.gathering import Gathered, gather_windows
+from ephys_postprocess.engine.parameter_fit import refuse_misfits, with_unit_indices
 from ephys_postprocess.engine.sampling import SampledTemplates, sample_templates
 from ephys_postprocess.engine.sinks import StoreSink
 from ephys_postprocess.engine.space_needed import space_needed
@@ -57,6 +58,7 @@ def postprocess_recording(
             kept = Outcome(item.recording_name, "kept", "complete, and made from the same inputs and parameters")
             return _export(kept, found, files, inputs.traces, execution, log)
         logger.info("  computed, because %s", why)
+    refuse_misfits(parameters, inputs)
     log.watch(inputs.traces.reads.so_far)
     with log.stage("sample_templates"):
         sampled = sample(inputs, parameters)
@@ -118,7 +120,7 @@ def compute(
         inputs.scratch_folder,
         expected_waveforms=gathered.waveforms,
     )
-    compute_extensions(work, extensions, log.stage)
+    compute_extensions(work, with_unit_indices(extensions, analyzer.unit_ids), log.stage)
     store.finish()
     return work
 

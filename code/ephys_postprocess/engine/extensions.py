@@ -221,10 +221,12 @@ def principal_components_of(work: Workspace, extension) -> dict:
     return {"pca_projection": projection, **result.models.as_arrays(work.analyzer.channel_ids)}
 
 
-def valid_unit_periods_of(work: Workspace, extension) -> dict | None:
-    if extension.params["method"] != "false_positives_and_negatives":
-        return None
+def valid_unit_periods_of(work: Workspace, extension) -> dict:
+    given = extension.user_defined_periods  # SpikeInterface keeps them beside the parameters
+    if extension.params["method"] == "user_defined":
+        return {"valid_unit_periods": given}
     options = {name: value for name, value in extension.params.items() if name != "method"}
+    options["user_defined_periods"] = given if extension.params["method"] == "combined" else None
     periods = valid_unit_periods(work.spikes, work.amplitudes("amplitude_scalings"), **options)
     return {field.name: getattr(periods, field.name) for field in dataclasses.fields(periods)}
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from ephys_postprocess.parameters.columns import Column, Threshold
 from ephys_postprocess.parameters.computed import QualityMetric
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.types import (
     AsTuple,
     NonNegativeInteger,
@@ -59,6 +60,10 @@ class PresenceRatio(QualityMetric):
     mean_fr_ratio_thresh: NonNegativeNumber = declare(
         0.0, "Share of the mean firing rate that a bin must exceed to count as present."
     )
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        sentence = recording.needs_a_sample(self.bin_duration_s)
+        return {} if sentence is None else {"bin_duration_s": sentence}
 
 
 class Snr(QualityMetric):
@@ -153,3 +158,8 @@ class SlidingRpViolation(QualityMetric):
     contamination_values: Annotated[Annotated[tuple[Number, ...], AsTuple] | None, Nullable] = declare(
         None, "Contaminations tried; null means SpikeInterface's own list."
     )
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        misfit = recording.bins_misfit(self.window_size_s * 1e3, self.bin_size_ms, "window_size_s")
+        misfit = misfit or recording.bins_misfit(self.max_ref_period_ms, self.bin_size_ms, "max_ref_period_ms")
+        return {} if misfit is None else {"bin_size_ms": misfit}

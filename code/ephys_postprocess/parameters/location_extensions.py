@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from ephys_postprocess.parameters.columns import Column
 from ephys_postprocess.parameters.computed import Extension, ResultSize
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.methods import (
     SPIKE_LOCATION_METHODS,
     UNIT_LOCATION_METHODS,
@@ -82,6 +83,12 @@ class SpikeLocations(Extension):
         check_method_options(self.method_kwargs, self.method, SPIKE_LOCATION_METHODS)
         return self
 
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        if self.method != "grid_convolution":
+            return {}
+        found = self.method_kwargs.grid_misfits(recording)
+        return {f"method_kwargs.{name}": sentence for name, sentence in found.items()}
+
     def stored_bytes(self, size: ResultSize) -> float:
         return 16 * size.num_spikes
 
@@ -105,6 +112,9 @@ class UnitLocations(Extension, LocationOptions):
     def _options_belong_to_method(self) -> "UnitLocations":
         check_method_options(self, self.method, UNIT_LOCATION_METHODS)
         return self
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        return self.grid_misfits(recording) if self.method == "grid_convolution" else {}
 
     def arguments(self) -> dict[str, Any]:
         return {"method": self.method, **LocationOptions.arguments(self)}

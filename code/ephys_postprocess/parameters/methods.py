@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, model_validator
 
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.text import duration_s
 from ephys_postprocess.parameters.types import (
     AsTuple,
@@ -89,6 +90,9 @@ class ConvolutionWeights(Options):
     sigma_list_um: Numbers | None = declare(None, "Widths tried by 'gaussian_2d', in µm.")
 
 
+GRID_DEFAULTS = {"radius_um": 40.0, "upsampling_um": 5.0, "margin_um": 50.0}  # SpikeInterface's
+
+
 class LocationOptions(Options):
     """Options of the localization methods; null = the method's own default."""
 
@@ -106,6 +110,12 @@ class LocationOptions(Options):
     percentile: Percentage | None = declare(None, "Share of the best products used, in percent.")
     weight_method: ConvolutionWeights | None = declare(None, "How channels are weighed.")
     n_peaks: PositiveInteger | None = declare(None, "Spikes in the prototype.")
+
+    def grid_misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        """Of grid_convolution: parameters whose grid has no place near a channel, or too many."""
+        given = {name: getattr(self, name) for name in GRID_DEFAULTS}
+        asked = GRID_DEFAULTS | {name: value for name, value in given.items() if value is not None}
+        return recording.grid_misfit(asked["radius_um"], asked["upsampling_um"], asked["margin_um"])
 
 
 class SpikeRetrieverOptions(Options):

@@ -65,7 +65,18 @@ def _unmet_needs(extensions: Extensions) -> list[Problem]:
             needed = " and ".join("'" + need.replace("|", "' or '") + "'" for need in missing)
             sentence = f"needs {needed}, which is not computed. Add it, or leave {name} out."
             problems.append(Problem(f"extensions.{name}", sentence))
-    return problems
+    return problems + _missing_depth(extensions)
+
+
+def _missing_depth(extensions: Extensions) -> list[Problem]:
+    """Drift in depth, of spikes that are located without one."""
+    metrics, locations = extensions.quality_metrics, extensions.spike_locations
+    if metrics is None or locations is None or "drift" not in metrics.metric_names:
+        return []
+    if metrics.metric_params.drift.direction != "z" or locations.method != "center_of_mass":
+        return []
+    sentence = "spikes that center_of_mass locates have no z. Choose x or y, or another spike_locations.method."
+    return [Problem("extensions.quality_metrics.metric_params.drift.direction", sentence)]
 
 
 def _without(extensions: Extensions, skip: tuple[str, ...]) -> tuple[Extensions, list[str]]:

@@ -1,21 +1,44 @@
 """Extensions made of the spike trains: the record of each."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from ephys_postprocess.parameters.computed import Extension, ResultSize
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.types import (
     AsTuple,
     Fraction,
     NonNegativeInteger,
     NonNegativeNumber,
     Nullable,
-    Number,
+    NumberOfBins,
     PositiveInteger,
     PositiveNumber,
     declare,
 )
+
+
+def _as_misfit(name: str, sentence: str | None) -> dict[str, str]:
+    return {} if sentence is None else {name: sentence}
+
+
+def _period(value: Any) -> Any:
+    """[unit, (segment,) start, end] with None for a segment that is not given."""
+    if not isinstance(value, list | tuple) or len(value) not in (3, 4):
+        raise ValueError("must be [unit id, start sample, end sample] or [unit id, segment, start sample, end sample]")
+    unit, *places = value
+    is_whole = all(isinstance(number, int) or (isinstance(number, float) and number.is_integer()) for number in places)
+    if not is_whole or any(isinstance(number, bool) for number in places) or min(places) < 0:
+        raise ValueError("must have whole numbers, 0 or more, for segment, start and end sample")
+    if isinstance(unit, float) and unit.is_integer():
+        unit = int(unit)
+    segment, start, end = map(lambda number: None if number is None else int(number), [None, *places][-3:])
+    return unit, segment, start, end
+
+
+# Unit id, segment (None: the only one), first sample, one past the last.
+UnitPeriod = Annotated[tuple[int | str, int | None, int, int], BeforeValidator(_period)]
 
 
 class _AnyCorrelograms(Extension):
@@ -33,6 +56,9 @@ class _AnyCorrelograms(Extension):
         if self.bin_ms > self.window_ms:
             raise ValueError(f"bin_ms ({self.bin_ms:g}) must not exceed window_ms ({self.window_ms:g})")
         return self
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        return _as_misfit("bin_ms", recording.bins_misfit(self.window_ms / 2, self.bin_ms, "half of window_ms"))
 
 
 class Correlograms(_AnyCorrelograms):
@@ -55,6 +81,9 @@ class Acgs3d(Extension):
     num_firing_rate_quantiles: PositiveInteger = declare(10, "Number of firing-rate classes.")
     smoothing_factor: PositiveInteger = declare(250, "Smoothing of the instantaneous firing rate, in ms.")
 
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        return _as_misfit("bin_ms", recording.bins_misfit(self.window_ms / 2, self.bin_ms, "half of window_ms"))
+
 
 class IsiHistograms(Extension):
     computed_by = "engine.extensions:isi_histograms_of"
@@ -71,6 +100,9 @@ class IsiHistograms(Extension):
             raise ValueError(f"bin_ms ({self.bin_ms:g}) must not exceed window_ms ({self.window_ms:g})")
         return self
 
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        return _as_misfit("bin_ms", recording.bins_misfit(self.window_ms, self.bin_ms))
+
 
 class ValidUnitPeriods(Extension):
     computed_by = "engine.extensions:valid_unit_periods_of"
@@ -79,8 +111,8 @@ class ValidUnitPeriods(Extension):
     method: Literal["false_positives_and_negatives", "user_defined", "combined"] = declare(
         "false_positives_and_negatives", "How valid periods are found."
     )
-    period_duration_s_absolute: NonNegativeNumber = declare(30.0, "Length of one period, in s.")
-    period_target_num_spikes: NonNegativeInteger = declare(300, "Spikes a period, for period_mode 'relative'.")
+    period_duration_s_absolute: PositiveNumber = declare(30.0, "Length of one period, in s.")
+    period_target_num_spikes: PositiveInteger = declare(300, "Spikes a period, for period_mode 'relative'.")
     period_mode: Literal["absolute", "relative"] = declare("absolute", "Periods of equal length or of equal count.")
     relative_margin_size: NonNegativeNumber = declare(1.0, "Margin around a period, in periods.")
     fp_threshold: Fraction = declare(0.1, "Most false positives of a valid period.")
@@ -88,12 +120,12 @@ class ValidUnitPeriods(Extension):
     minimum_n_spikes: NonNegativeInteger = declare(100, "Fewest spikes of a valid period, its margins included.")
     minimum_valid_period_duration: NonNegativeNumber = declare(180.0, "Shortest valid period kept, in s.")
     min_num_periods_relative: PositiveInteger = declare(5, "Fewest periods, for period_mode 'relative'.")
-    user_defined_periods: Annotated[
-        Annotated[tuple[Annotated[tuple[Number, ...], AsTuple], ...], AsTuple] | None, Nullable
-    ] = declare(None, "Rows of unit index, (segment,) start and end sample, for the methods that use them.")
+    user_defined_periods: Annotated[Annotated[tuple[UnitPeriod, ...], AsTuple] | None, Nullable] = declare(
+        None, "Rows of unit id, (segment,) start and end sample, for the methods 'user_defined' and 'combined'."
+    )
     refractory_period_ms: PositiveNumber = declare(0.8, "Refractory period, in ms.")
     censored_period_ms: NonNegativeNumber = declare(0.0, "Censored period, in ms.")
-    num_histogram_bins: PositiveInteger = declare(50, "Bins of the amplitude histogram.")
+    num_histogram_bins: NumberOfBins = declare(50, "Bins of the amplitude histogram.")
     histogram_smoothing_value: NonNegativeInteger = declare(3, "Smoothing of the histogram, in bins.")
     amplitudes_bins_min_ratio: PositiveInteger = declare(5, "Fewest spikes a bin on average.")
 
@@ -102,6 +134,29 @@ class ValidUnitPeriods(Extension):
         if self.method == "user_defined" and self.user_defined_periods is None:
             raise ValueError("method 'user_defined' needs user_defined_periods")
         return self
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        shortest = recording.needs_a_sample(self.period_duration_s_absolute)
+        for row in self.user_defined_periods or ():
+            if sentence := self._period_misfit(row, recording):
+                shown = [part for part in row if part is not None]
+                return {"user_defined_periods": f"{sentence} (got {shown}; rows are unit id, (segment,) start, end)."}
+        return _as_misfit("period_duration_s_absolute", shortest)
+
+    def _period_misfit(self, row: tuple, recording: RecordingFacts) -> str | None:
+        unit, segment, start, end = row
+        lengths = recording.segment_samples
+        if str(unit) not in recording.unit_ids:
+            return f"the sorting has no unit {unit}"
+        if segment is None and len(lengths) > 1:
+            return f"the recording has {len(lengths)} segments, so each row must name one"
+        if (segment or 0) >= len(lengths):
+            return f"the recording has {len(lengths)} segment(s), counted from 0"
+        if not start < end <= lengths[segment or 0]:
+            return f"start and end must be in order and within the segment's {lengths[segment or 0]} samples"
+        if end - start < int(self.minimum_valid_period_duration * recording.sampling_frequency_hz):
+            return f"a period must last for minimum_valid_period_duration, {self.minimum_valid_period_duration:g} s"
+        return None
 
     def needed(self) -> tuple[str, ...]:
         return () if self.method == "user_defined" else ("amplitude_scalings",)

@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from ephys_postprocess.parameters.columns import AMPLITUDE_UNIT, Column, Threshold
 from ephys_postprocess.parameters.computed import QualityMetric
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.types import (
     AsTuple,
     Flag,
     Fraction,
     NonNegativeNumber,
+    NumberOfBins,
     Percentage,
     PositiveInteger,
     PositiveNumber,
@@ -38,7 +40,7 @@ class AmplitudeCutoff(QualityMetric):
         ),
     )
 
-    num_histogram_bins: PositiveInteger = declare(100, "Bins of the amplitude histogram.")
+    num_histogram_bins: NumberOfBins = declare(100, "Bins of the amplitude histogram.")
     histogram_smoothing_value: NonNegativeNumber = declare(3.0, "Gaussian smoothing of the histogram, in bins.")
     amplitudes_bins_min_ratio: PositiveNumber = declare(5.0, "Fewest spikes a bin on average; else NaN.")
 
@@ -100,7 +102,7 @@ class NoiseCutoff(QualityMetric):
 
     high_quantile: Fraction = declare(0.25, "Upper share of the amplitudes used as reference.")
     low_quantile: Fraction = declare(0.1, "Lower share of the amplitudes that is tested.")
-    n_bins: PositiveInteger = declare(100, "Bins of the amplitude histogram.")
+    n_bins: NumberOfBins = declare(100, "Bins of the amplitude histogram.")
 
 
 class Synchrony(QualityMetric):
@@ -130,6 +132,10 @@ class FiringRange(QualityMetric):
 
     bin_size_s: PositiveNumber = declare(5.0, "Length of one bin, in s.")
     percentiles: Percentiles = declare((5.0, 95.0), "Percentiles of the binned rates whose distance is taken.")
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        sentence = recording.needs_a_sample(self.bin_size_s)
+        return {} if sentence is None else {"bin_size_s": sentence}
 
 
 class Drift(QualityMetric):
@@ -161,6 +167,10 @@ class Drift(QualityMetric):
     direction: Literal["x", "y", "z"] = declare("y", "Axis along which drift is measured.")
     min_fraction_valid_intervals: Fraction = declare(0.5, "Fewest valid intervals, as a share; else NaN.")
     min_num_bins: PositiveInteger = declare(2, "Fewest intervals; else NaN.")
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        sentence = recording.needs_a_sample(self.interval_s)
+        return {} if sentence is None else {"interval_s": sentence}
 
 
 class SdRatio(QualityMetric):

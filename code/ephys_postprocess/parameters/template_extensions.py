@@ -8,7 +8,6 @@ from ephys_postprocess.parameters.computed import Extension, ResultSize
 from ephys_postprocess.parameters.methods import RandomSlices
 from ephys_postprocess.parameters.types import (
     Flag,
-    Fraction,
     NonNegativeInteger,
     NonNegativeNumber,
     Nullable,
@@ -17,6 +16,7 @@ from ephys_postprocess.parameters.types import (
     PositiveInteger,
     PositiveNumber,
     Seed,
+    Share,
     declare,
 )
 
@@ -50,9 +50,7 @@ class RandomSpikes(Extension):
         None, "Spikes this close to a segment's ends are left out, in samples; null = none."
     )
     seed: Seed = declare(0, "Seed of the choice.")
-    percentage: Annotated[Fraction | None, Nullable] = declare(
-        None, "Share of a unit's spikes, for method 'percentage'."
-    )
+    percentage: Annotated[Share | None, Nullable] = declare(None, "Share of a unit's spikes, for method 'percentage'.")
     maximum_rate: OptionalNumber = declare(None, "Most spikes a second, for method 'maximum_rate'.")
 
     @model_validator(mode="after")

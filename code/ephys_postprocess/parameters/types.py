@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.text import value_from_text
 
 
@@ -47,11 +48,13 @@ def _nullable(value: Any) -> Any:
 # Bounds come first: they belong to the number itself, not to the reading of text around it.
 Flag = Annotated[bool, BeforeValidator(_flag)]
 PositiveInteger = Annotated[int, Field(ge=1), BeforeValidator(_integer)]
+NumberOfBins = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_integer)]  # more would fill the memory
 NonNegativeInteger = Annotated[int, Field(ge=0), BeforeValidator(_integer)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
 NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), BeforeValidator(_number)]
 Range = Annotated[tuple[Number, Number], BeforeValidator(_tuple)]
 AsTuple = BeforeValidator(_tuple)
@@ -72,6 +75,10 @@ class Section(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """A fresh dict of SpikeInterface keyword arguments; whoever changes it changes only their copy."""
         return {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:  # noqa: ARG002 - most fit any
+        """{parameter: why it cannot be used on this recording}, of this section's own."""
+        return {}
 
     # A section also reads as the mapping of those arguments: section["radius_um"], {**section}, section.items().
     def keys(self) -> KeysView[str]:

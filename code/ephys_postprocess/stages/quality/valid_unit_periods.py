@@ -52,6 +52,7 @@ def valid_unit_periods(
     num_histogram_bins: int,
     histogram_smoothing_value: float,
     amplitudes_bins_min_ratio: float,
+    user_defined_periods: np.ndarray | None = None,
 ) -> ValidUnitPeriods:
     """Periods of each unit with few false positives and few false negatives.
 
@@ -73,11 +74,13 @@ def valid_unit_periods(
         For the false positives.
     num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio
         For the false negatives.
+    user_defined_periods : PERIOD_DTYPE (num_user_periods,) or None
+        Added to those that are found (method "combined").
 
     References
     ----------
-    `compute_valid_unit_periods` of SpikeInterface, exactly, where no period has fewer than `minimum_n_spikes` and yet
-    low rates: it documents that parameter and does not look at it.
+    `compute_valid_unit_periods` of SpikeInterface, exactly but for the false negatives (see `fraction_missing`), where no
+    period has fewer than `minimum_n_spikes` and yet low rates: it documents that parameter and does not look at it.
     """
     if period_mode not in ("absolute", "relative"):
         raise ParameterError(f"valid_unit_periods.period_mode: must be absolute or relative (got {period_mode!r}).")
@@ -99,6 +102,8 @@ def valid_unit_periods(
     fps, fns = (np.where(np.isnan(rates), 1.0, rates) for rates in (fps, fns))
     has_enough = rows[:, 1] - rows[:, 0] >= minimum_n_spikes
     valid = periods[has_enough & (fps < fp_threshold) & (fns < fn_threshold)]
+    if user_defined_periods is not None:
+        valid = np.concatenate([valid, user_defined_periods.astype(PERIOD_DTYPE)])
     merged = merge_touching(valid)
     lengths = merged["end_sample_index"] - merged["start_sample_index"]
     is_long = lengths >= int(minimum_valid_period_duration * spikes.sampling_frequency_hz)
