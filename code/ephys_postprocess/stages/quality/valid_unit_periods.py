@@ -79,8 +79,8 @@ def valid_unit_periods(
 
     References
     ----------
-    `compute_valid_unit_periods` of SpikeInterface, exactly but for the false negatives (see `fraction_missing`), where no
-    period has fewer than `minimum_n_spikes` and yet low rates: it documents that parameter and does not look at it.
+    `compute_valid_unit_periods` of SpikeInterface, exactly but for the false negatives (see `fraction_missing`), where
+    no period has fewer than `minimum_n_spikes` and yet low rates: it documents that parameter and does not look at it.
     """
     if period_mode not in ("absolute", "relative"):
         raise ParameterError(f"valid_unit_periods.period_mode: must be absolute or relative (got {period_mode!r}).")
