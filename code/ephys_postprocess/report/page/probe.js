@@ -20,7 +20,7 @@ function drawProbe() {
   const canvas = byId("probe"), name = byId("probe-metric").value;
   const x = frameOf(channelX, unitX, 0.2), y = frameOf(channelY, unitY, 0.02);
   const plot = probePlot = new Plot(canvas, { x, y, right: 66, xLabel: "µm across", yLabel: "µm along the probe" });
-  if ((y[1] - y[0]) < 3 * (x[1] - x[0])) plot.keepAspect();
+  if (y[1] - y[0] < Math.min(600, 3 * (x[1] - x[0]))) plot.keepAspect(); // of a long probe it would leave a thin stroke
   plot.axes();
   plot.pen.fillStyle = color("mark");
   for (let channel = 0; channel < DATA.probe.ids.length; channel++) plot.pen.fillRect(plot.px(channelX(channel)) - 2, plot.py(channelY(channel)) - 1.5, 4, 3);
