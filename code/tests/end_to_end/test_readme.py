@@ -15,8 +15,8 @@ SMALL = ("--scratch", "{scratch}", "--n-jobs", "1", "--skip-extensions", "princi
 
 def commands() -> list[str]:
     """The lines of README's code blocks that start our command, without their comments."""
-    blocks = re.findall(r"```\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    lines = [line.partition("#")[0].strip() for name, block in blocks if not name for line in block.splitlines()]
     return [line for line in lines if line.startswith("./code/")]
 
 
