@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -43,6 +44,11 @@ class _AsEvents(logging.Handler):
         emit("warning", current_recording(), level=level, message=record.getMessage())
 
 
+def _log_warning(message, category, *_where, **_more) -> None:
+    """What a library warns of, in its words; where in the library it does so helps nobody who runs this."""
+    logging.getLogger("ephys_postprocess.libraries").warning("%s (%s)", message, category.__name__)
+
+
 @contextmanager
 def logging_to_console(level: int, is_stdout_taken: bool = False) -> Iterator[None]:
     """Our log as plain lines: the story on stdout (unless events go there, warnings too), alarms on stderr."""
@@ -61,7 +67,9 @@ def logging_to_console(level: int, is_stdout_taken: bool = False) -> Iterator[No
     for handler in handlers:
         package_log.addHandler(handler)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _log_warning
+            yield
     finally:
         package_log.setLevel(earlier_level)
         for handler in handlers:

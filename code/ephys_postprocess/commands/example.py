@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 RECORDING_NAME = "example"
-DURATION_S = 65.0  # just over one bin of presence_ratio
+DURATION_S = 125.0  # two bins of presence_ratio, two intervals of drift
 NUM_CHANNELS = 32
 NUM_UNITS = 10
 SAMPLING_FREQUENCY_HZ = 30_000.0
@@ -44,22 +45,25 @@ def run_example(parameters, execution) -> int:
 
 def make_example(folder: Path) -> Path:
     """Write `preprocessed_example` and `spikesorted_example` into `folder`, unless they are there; return `folder`."""
-    if (folder / _COMPLETE).is_file():
+    described = json.dumps({"duration_s": DURATION_S, "num_channels": NUM_CHANNELS})
+    if (folder / _COMPLETE).is_file() and (folder / _COMPLETE).read_text(encoding="utf-8") == described:
         return folder
     logger.info("Making the example recording (%g s, %d channels) in %s", DURATION_S, NUM_CHANNELS, folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     recording, truth = _generate_recording()
-    recording.save(
-        folder=folder / f"preprocessed_{RECORDING_NAME}",
-        dtype="int16",
-        n_jobs=1,
-        chunk_duration="1s",
-        progress_bar=False,
-        verbose=False,
-    )
-    _sorting_with_trouble(truth).save(folder=folder / f"spikesorted_{RECORDING_NAME}")
-    (folder / _COMPLETE).write_text(json.dumps({"duration_s": DURATION_S, "num_channels": NUM_CHANNELS}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # made in memory, so it has no provenance that could be saved
+        recording.save(
+            folder=folder / f"preprocessed_{RECORDING_NAME}",
+            dtype="int16",
+            n_jobs=1,
+            chunk_duration="1s",
+            progress_bar=False,
+            verbose=False,
+        )
+        _sorting_with_trouble(truth).save(folder=folder / f"spikesorted_{RECORDING_NAME}")
+    (folder / _COMPLETE).write_text(described, encoding="utf-8")
     return folder
 
 

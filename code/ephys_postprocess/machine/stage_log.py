@@ -93,6 +93,7 @@ class StageLog:
         self.recording_name = recording_name
         self.progress = progress
         self.records: list[StageRecord] = []
+        self._start = time.monotonic()
         self._bytes_so_far = lambda: (0, 0)
 
     def watch(self, bytes_so_far: Callable[[], tuple[int, int]]) -> None:
@@ -128,8 +129,8 @@ class StageLog:
 
     @property
     def seconds(self) -> float:
-        """Of all stages together."""
-        return sum(record.seconds for record in self.records)
+        """Since the recording was begun; stages within stages count once."""
+        return time.monotonic() - self._start
 
     def as_table(self) -> list[dict]:
         """Each stage's record as a plain dictionary, rounded for reading."""

@@ -87,8 +87,10 @@ def load_parameters(
         job_kwargs = JobKwargs.model_validate(translation.job_kwargs)
     except ValidationError as err:
         problems += describe_validation_error(err, JobKwargs, {}, "job_kwargs")
+    if unknown := unknown_extensions(skip_extensions):
+        raise ParameterError(report(unknown, "the arguments"))
     skip = skip_extensions or translation.skip_extensions
-    problems += unknown_extensions(skip)
+    problems += unknown_extensions(translation.skip_extensions)
     if problems:  # needs are judged only where all sections could be read: half of them would mislead
         raise ParameterError(report(problems, source))
     resolution = resolve_extensions(parameters.extensions, skip, translation.document["extensions"])

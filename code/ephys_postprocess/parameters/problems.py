@@ -24,6 +24,21 @@ class Problem:
         return f"{self.name}: {self.sentence}" if self.name else self.sentence
 
 
+# What people call extensions.
+_SHORT_NAMES = {
+    "pca": "principal_components",
+    "pcs": "principal_components",
+    "wfs": "waveforms",
+    "ccg": "correlograms",
+    "ccgs": "correlograms",
+    "acg": "auto_correlograms",
+    "acgs": "auto_correlograms",
+    "isi": "isi_histograms",
+    "qm": "quality_metrics",
+    "metrics": "quality_metrics",
+}
+
+
 def report(problems: list[Problem], source: str) -> str:
     """One message for all problems, one line each."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -32,6 +47,8 @@ def report(problems: list[Problem], source: str) -> str:
 
 def suggestion(name: str, known: list[str], rare: list[str]) -> str:
     """' Did you mean …?' for a misspelt name, or the names there are (without the rare ones)."""
+    if (full := _SHORT_NAMES.get(str(name).lower())) in known:
+        return f" Did you mean '{full}'?"
     close = difflib.get_close_matches(str(name), [*known, *rare], n=1, cutoff=0.6)
     if close:
         return f" Did you mean '{close[0]}'?"

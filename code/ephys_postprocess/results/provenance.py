@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ephys_postprocess import __version__
+from ephys_postprocess.results.code_origin import NAME, code_origin
 from ephys_postprocess.results.files import shown
 from ephys_postprocess.results.seals import seal_json
 
-CODE_URL = "https://github.com/AllenNeuralDynamics/aind-ephys-postprocessing"
 LIBRARIES = ("spikeinterface", "numpy", "scipy", "scikit-learn", "numba", "pandas", "zarr", "numcodecs")
 
 
@@ -41,13 +41,15 @@ def data_process_json(record: RunRecord) -> str:
     from aind_data_schema.core.processing import DataProcess, ProcessStage, ResourceUsage
     from aind_data_schema_models.process_names import ProcessName
 
+    origin = code_origin()
     process = DataProcess(
         process_type=ProcessName.EPHYS_POSTPROCESSING,
         name="Ephys postprocessing",
         stage=ProcessStage.PROCESSING,
         code=Code(
-            url=CODE_URL,
-            name="aind-ephys-postprocessing",
+            url=origin.url,
+            name=NAME,
+            commit_hash=origin.commit,
             version=__version__,
             language="Python",
             language_version=platform.python_version(),
