@@ -11,6 +11,7 @@ from ephys_postprocess.parameters.computed import Extension
 from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, EXTENSIONS
 from ephys_postprocess.parameters.metrics import QUALITY_METRICS
 from ephys_postprocess.records import Table
+from ephys_postprocess.stages.traces.collisions import MOST_COLLISIONS
 from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
@@ -82,6 +83,9 @@ def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict], *, watch_tr
     if "spike_locations" in consumers:
         is_nowhere = np.isnan(consumers["spike_locations"].spike_locations["x"])
         work.note_spikes("spike_locations: none, for the traces around the spike are flat", is_nowhere)
+    if "amplitude_scalings" in consumers:
+        crowded = f"amplitude_scalings: fitted with the {MOST_COLLISIONS} nearest of the spikes that it collides with"
+        work.note_spikes(crowded, consumers["amplitude_scalings"].is_crowded)
     for name, consumer in consumers.items():
         work.finish(extensions[name], {array: getattr(consumer, array) for array in _record(name).arrays_per_spike})
 

@@ -10,13 +10,14 @@ from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels.amplitude_scalings import BLOCK_SAMPLES, fit_scalings, sum_fit_windows, template_moments
 from ephys_postprocess.kernels.octets import OCTET, cover_with_octets, with_room_for_octets
 from ephys_postprocess.records import Sparsity, SpikeTrains
+from ephys_postprocess.stages.traces import collisions
 from ephys_postprocess.stages.traces.amplitude_scalings import (
     AmplitudeScalings,
-    find_collisions,
     pack_templates,
     scaling_sparsity_mask,
     template_pair_products,
 )
+from ephys_postprocess.stages.traces.collisions import find_collisions
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 NUM_CHANNELS, NBEFORE, NUM_SAMPLES, DELTA = 6, 8, 20, 12
@@ -159,14 +160,14 @@ def test_copies_of_a_unit_each_get_the_whole_scaling():
 def test_window_of_collisions_is_closed_before_and_open_after():
     overlaps = np.ones((1, 1), dtype=bool)
     samples = np.array([100, 100 + DELTA])
-    edges, others = find_collisions(samples, np.zeros(2, dtype=np.int64), 0, 2, DELTA, overlaps)
+    edges, others, _ = find_collisions(samples, np.zeros(2, dtype=np.int64), 0, 2, DELTA, overlaps)
     np.testing.assert_array_equal(edges, [0, 0, 1])
     np.testing.assert_array_equal(others, [0])
 
 
 def test_no_delta_lets_only_the_earlier_row_collide():
     overlaps = np.ones((1, 1), dtype=bool)
-    edges, others = find_collisions(np.array([5, 5, 5]), np.zeros(3, dtype=np.int64), 0, 3, 0, overlaps)
+    edges, others, _ = find_collisions(np.array([5, 5, 5]), np.zeros(3, dtype=np.int64), 0, 3, 0, overlaps)
     np.testing.assert_array_equal(edges, [0, 0, 1, 3])
     np.testing.assert_array_equal(others, [0, 0, 1])
 
@@ -180,8 +181,46 @@ def test_find_collisions_equals_reference(data):
     last = data.draw(st.integers(first, len(spikes)))
     overlaps = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=bool)
     arguments = (samples, units, first, last, data.draw(st.integers(0, 10)), overlaps)
-    for got, expected in zip(find_collisions(*arguments), reference.find_collisions(*arguments), strict=True):
+    *found, is_crowded = find_collisions(*arguments)
+    assert not is_crowded.any()
+    for got, expected in zip(found, reference.find_collisions(*arguments), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_of_many_collisions_the_nearest_in_time_are_kept(data):
+    samples = np.array(sorted(data.draw(st.lists(st.integers(0, 60), min_size=1, max_size=30))), dtype=np.int64)
+    units = np.array(data.draw(st.lists(st.integers(0, 2), min_size=samples.size, max_size=samples.size)))
+    most, delta = data.draw(st.integers(1, 8)), data.draw(st.integers(0, 30))
+    overlaps = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=bool)
+    arguments = (samples, units, 0, samples.size, delta, overlaps)
+    all_edges, all_others = reference.find_collisions(*arguments)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(collisions, "PAIRS_AT_ONCE", data.draw(st.sampled_from([1, 20, 2**20])))
+        edges, others, is_crowded = find_collisions(*arguments, most)
+    for spike in range(samples.size):
+        expected = all_others[all_edges[spike] : all_edges[spike + 1]]
+        assert is_crowded[spike] == (expected.size > most)
+        by_lag = sorted(expected, key=lambda other: (abs(samples[other] - samples[spike]), other))
+        assert others[edges[spike] : edges[spike + 1]].tolist() == sorted(by_lag[:most])
+
+
+def test_artefacts_on_which_hundreds_of_spikes_fall_are_bounded_and_marked(monkeypatch):
+    """Two units; one spike of each alone, and forty of each on one artefact."""
+    monkeypatch.setattr(collisions.find_collisions, "__defaults__", (5,))
+    rng = np.random.default_rng(0)
+    mask = np.ones((2, NUM_CHANNELS), dtype=bool)
+    found = [(100, 0), (200, 1), *((400 + offset, offset % 2) for offset in range(80))]
+    spikes = make_spikes([(600, found)], 2)
+    templates = make_templates(rng, mask)
+    segments = make_traces(rng, spikes, templates, "int16")
+    got = scale(segments, spikes, templates, mask, chunk_samples=70)
+    assert got.is_crowded.tolist() == [False, False, *[True] * 80]
+    assert got.collision_mask.tolist() == got.is_crowded.tolist()
+    assert np.isfinite(got.amplitude_scalings).all()
+    other_chunks = scale(segments, spikes, templates, mask, chunk_samples=600, num_threads=2)
+    np.testing.assert_array_equal(other_chunks.amplitude_scalings, got.amplitude_scalings)
 
 
 @pytest.mark.parametrize("max_lag", [0, 5, NUM_SAMPLES - 1])
@@ -209,7 +248,7 @@ def make_problem(seed, dtype):
     # no spike twice: which copy gets the scaling depends on the order in which columns enter the fit
     placed = np.sort(rng.choice(160 * 3, 12, replace=False))
     starts, units = placed // 3 - 15, placed % 3
-    edges, others = find_collisions(starts, units, 2, 9, DELTA, (mask.astype(int) @ mask.T) > 0)
+    edges, others, _ = find_collisions(starts, units, 2, 9, DELTA, (mask.astype(int) @ mask.T) > 0)
     channels = Sparsity(mask).channels_of_unit
     packed = pack_templates(templates, channels)
     traces = rng.integers(-100, 100, (150, NUM_CHANNELS)).astype(dtype)

@@ -7,6 +7,7 @@ from ephys_postprocess.kernels.amplitude_scalings import fit_scalings, sum_fit_w
 from ephys_postprocess.kernels.octets import cover_with_octets, with_room_for_octets
 from ephys_postprocess.kernels.solvers.nonnegative_least_squares import nonnegative_coefficients
 from ephys_postprocess.records import Sparsity, SpikeTrains
+from ephys_postprocess.stages.traces.collisions import find_collisions
 
 
 class AmplitudeScalings:
@@ -41,6 +42,8 @@ class AmplitudeScalings:
     amplitude_scalings : float32 (num_spikes,)
         Dimensionless; 0 where the template is constant.
     collision_mask : bool (num_spikes,)
+    is_crowded : bool (num_spikes,)
+        More spikes collide with it than are fitted together; see `collisions.MOST_COLLISIONS`.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class AmplitudeScalings:
         self.margin_samples = max(nbefore, nafter) + self._delta_samples
         self.amplitude_scalings = np.zeros(spikes.num_spikes, dtype=np.float32)
         self.collision_mask = np.zeros(spikes.num_spikes, dtype=bool)
+        self.is_crowded = np.zeros(spikes.num_spikes, dtype=bool)
 
         self._spikes = spikes
         self._templates = templates_average[:, nbefore - self._cut_before : nbefore + cut_after]
@@ -117,17 +121,14 @@ class AmplitudeScalings:
         first_row, last_row = min(first_row, first_spike), max(last_row, last_spike)
         around = slice(first_row, last_row)
         unit_indices = self._spikes.unit_indices[around]
-        collision_edges, collision_spikes = find_collisions(
-            samples[around],
-            unit_indices,
-            first_spike - first_row,
-            last_spike - first_row,
-            self._delta_samples,
-            self._overlaps,
+        own = (first_spike - first_row, last_spike - first_row)
+        collision_edges, collision_spikes, is_crowded = find_collisions(
+            samples[around], unit_indices, *own, self._delta_samples, self._overlaps
         )
         window_starts = samples[around] - origin_sample - self._cut_before
         problem = (window_starts, unit_indices, first_spike - first_row, collision_edges, collision_spikes)
         rows = slice(first_spike, last_spike)
+        self.is_crowded[rows] = is_crowded
         self.collision_mask[rows] = np.diff(collision_edges) > 0
         self.amplitude_scalings[rows] = self._fit(traces, origin_sample, problem)
 
@@ -246,44 +247,6 @@ def template_pair_products(
             np.einsum("cf,cf->f", conjugate[own], spectra[second][other], out=product)
         pair_products[rows] = np.fft.irfft(products, length)[:, lags]
     return pair_indices, pair_products
-
-
-def find_collisions(
-    samples: np.ndarray,
-    unit_indices: np.ndarray,
-    first_spike: int,
-    last_spike: int,
-    delta_samples: int,
-    overlaps: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The spikes that collide with each of the spikes first_spike:last_spike.
-
-    Spike j collides with spike i when samples[i] - delta <= samples[j] < samples[i] + delta, or j comes before i at
-    the same sample, and their units share a channel.
-
-    Parameters
-    ----------
-    samples, unit_indices : int64 (num_spikes,)
-        Spikes of one segment in time order.
-    first_spike, last_spike, delta_samples : int
-    overlaps : bool (num_units, num_units)
-
-    Returns
-    -------
-    collision_edges : int64 (last_spike - first_spike + 1,)
-    collision_spikes : int64
-        Spike first_spike + f collides with collision_spikes[collision_edges[f]:collision_edges[f + 1]], ascending.
-    """
-    own = np.arange(first_spike, last_spike)
-    lows = np.searchsorted(samples, samples[own] - delta_samples)
-    highs = np.maximum(np.searchsorted(samples, samples[own] + delta_samples), own + 1)
-    counts = highs - lows
-    fits = np.repeat(np.arange(own.size), counts)
-    candidates = np.arange(counts.sum()) + np.repeat(lows - (np.cumsum(counts) - counts), counts)
-    is_collision = overlaps[unit_indices[own[fits]], unit_indices[candidates]] & (candidates != own[fits])
-    collision_counts = np.bincount(fits[is_collision], minlength=own.size)
-    collision_edges = np.concatenate([[0], np.cumsum(collision_counts)]).astype(np.int64)
-    return collision_edges, candidates[is_collision].astype(np.int64)
 
 
 def _cut_samples(name, window_ms, most_samples, sampling_frequency_hz):
