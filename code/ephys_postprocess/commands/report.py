@@ -69,7 +69,10 @@ def remake_report(result: Path, folder: Path | None, num_threads: int) -> int:
 
 
 def _check_writable(folder: Path) -> None:
+    from ephys_postprocess.results.files import refuse_links
+
     probe = folder / ".report.building"
+    refuse_links(probe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()

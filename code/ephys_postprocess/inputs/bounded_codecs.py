@@ -18,6 +18,7 @@ from numcodecs.registry import register_codec
 from numcodecs.vlen import VLenBytes, VLenUTF8
 
 MAX_CHUNK_BYTES = 2**30
+_LZMA_MEMORY_BYTES = 2**30  # a stream's dictionary, which its header chooses
 
 
 def use_bounded_codecs() -> None:
@@ -28,21 +29,21 @@ def use_bounded_codecs() -> None:
 
 class _Blosc(numcodecs.Blosc):
     def decode(self, buf, out=None):
-        buf = ensure_contiguous_ndarray(buf, self.max_buffer_size)
+        buf = ensure_contiguous_ndarray(buf)
         _check_size(int.from_bytes(bytes(buf[:16].view("u1")[4:8]), "little"))
         return super().decode(buf, out)
 
 
 class _LZ4(numcodecs.LZ4):
     def decode(self, buf, out=None):
-        buf = ensure_contiguous_ndarray(buf, self.max_buffer_size)
+        buf = ensure_contiguous_ndarray(buf)
         _check_size(int.from_bytes(bytes(buf[:4].view("u1")), "little"))
         return super().decode(buf, out)
 
 
 class _Zstd(numcodecs.Zstd):
     def decode(self, buf, out=None):
-        buf = ensure_contiguous_ndarray(buf, self.max_buffer_size)
+        buf = ensure_contiguous_ndarray(buf)
         _check_size(_announced_by_zstd(bytes(buf[:18].view("u1"))))
         return super().decode(buf, out)
 
@@ -65,7 +66,7 @@ class _BZ2(numcodecs.BZ2):
 class _LZMA(numcodecs.LZMA):
     def decode(self, buf, out=None):
         def decompressor():
-            memory = None if self.format == lzma.FORMAT_RAW else MAX_CHUNK_BYTES
+            memory = None if self.format == lzma.FORMAT_RAW else _LZMA_MEMORY_BYTES
             return lzma.LZMADecompressor(format=self.format, memlimit=memory, filters=self.filters)
 
         return ndarray_copy(_unpacked(decompressor, buf), out)
@@ -119,7 +120,7 @@ def _announced_by_zstd(header: bytes) -> int:
     has_single_segment = bool(descriptor & 0x20)
     start = 5 + (not has_single_segment) + (0, 1, 2, 4)[descriptor & 3]
     length = (int(has_single_segment), 2, 4, 8)[descriptor >> 6]
-    return int.from_bytes(header[start : start + length], "little")
+    return int.from_bytes(header[start : start + length], "little") + (256 if length == 2 else 0)
 
 
 def _unpacked(decompressor: Callable, buf) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.allowed_classes import check_class
+from ephys_postprocess.inputs.counts import MAX_COUNTS, check_count
 from ephys_postprocess.inputs.data_folder import read_json
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 
@@ -33,6 +34,8 @@ def check_classes(dictionary: dict, source: Path, allowed_by_user: tuple[str, ..
         check_class(name, source, allowed_by_user)
         if not isinstance(described.get("kwargs"), dict):
             raise InputError(f"{source}: {name!r} has no arguments (kwargs), so it is no dump by SpikeInterface.")
+        for argument in MAX_COUNTS:
+            check_count(described["kwargs"], argument, source)
         remote = [argument for argument in REMOTE_ARGUMENTS if described["kwargs"].get(argument)]
         if remote:
             raise InputError(

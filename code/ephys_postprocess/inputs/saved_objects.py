@@ -9,6 +9,7 @@ from spikeinterface.core.base import BaseExtractor
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
+from ephys_postprocess.inputs.counts import check_count
 from ephys_postprocess.inputs.data_folder import is_zarr, read_json
 from ephys_postprocess.inputs.descriptions import check_classes, paths_in, with_absolute_paths
 from ephys_postprocess.inputs.npy_files import check_npz, holds_pickles
@@ -122,6 +123,9 @@ def check_folder(folder: Path, consent: Consent) -> None:
         holds_pickles(npy_file)  # numpy refuses those by itself
     if is_zarr(folder) or (folder / ".zarray").is_file():
         check_zarr(folder, may_be_pickled=("",) if consent.pickles else ())
+    info = folder / "numpysorting_info.json"
+    if info.is_file():
+        check_count(read_json(info), "num_segments", info)
     for name, class_name in INNER_DESCRIPTIONS.items():
         if (folder / name).is_file():
             _check_inner_description(folder / name, class_name, consent)

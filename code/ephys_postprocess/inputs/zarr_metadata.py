@@ -18,6 +18,7 @@ import numpy as np
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.bounded_codecs import MAX_CHUNK_BYTES, use_bounded_codecs
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH
+from ephys_postprocess.inputs.counts import check_count
 from ephys_postprocess.machine.space import available_memory_bytes, megabytes
 
 ALLOWED_CODECS = frozenset(
@@ -72,6 +73,7 @@ def check_zarr(folder: Path, *, may_be_pickled: tuple[str, ...] = ()) -> None:
         For the first array that is not as it must be.
     """
     use_bounded_codecs()
+    _check_segments(folder)
     for name, metadata, source in _arrays_of(folder):
         if not name.startswith(PROPERTIES):
             is_pickle_allowed = name.startswith(may_be_pickled)
@@ -84,6 +86,17 @@ def check_array(folder: Path, name: str, metadata: dict, where: str, *, is_pickl
     layout = _layout(metadata, where)
     _check_sizes(layout, name, where)
     _check_chunks(folder / name, layout, where)
+
+
+def _check_segments(folder: Path) -> None:
+    """SpikeInterface makes an object a segment, as many as the root's attributes say."""
+    own, consolidated = folder / ".zattrs", folder / ".zmetadata"
+    attributes = [_read(own)] if own.is_file() else []
+    if consolidated.is_file():
+        metadata = _read(consolidated).get("metadata")
+        attributes.append(metadata.get(".zattrs") if isinstance(metadata, dict) else None)
+    for found in attributes:
+        check_count(found, "num_segments", folder)
 
 
 def _codecs_of(metadata: dict, where: str) -> list[dict]:

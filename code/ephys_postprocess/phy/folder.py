@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from ephys_postprocess.errors import ResultError
+from ephys_postprocess.results.files import refuse_links
 
 MARKER = "ephys_postprocess_phy.json"  # written last: says that the folder is a complete export of ours
 UNSORTED = "unsorted"  # phy's group of a cluster that nobody has judged
@@ -49,6 +50,7 @@ class PhyFolder:
         ResultError
             As `check`; or another run is writing it, or it cannot be written.
         """
+        refuse_links(self.building, self.replaced, self.lock)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             handle = self.lock.open("w")

@@ -9,6 +9,7 @@ from ephys_postprocess import __version__
 from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.findings import find_warnings, judge_units
 from ephys_postprocess.report.payload import build_payload
+from ephys_postprocess.results.files import refuse_links
 from ephys_postprocess.results.seals import seal_html
 
 _FOLDER = Path(__file__).parent
@@ -63,6 +64,7 @@ def write_report(data: ReportData, path: Path) -> None:
 def write_page(text: str, path: Path) -> None:
     """Write a page, sealed, under a hidden name, then rename it."""
     hidden = path.with_name(f".{path.name}.building")
+    refuse_links(hidden)
     hidden.write_bytes(seal_html(text).encode("utf-8"))
     hidden.replace(path)
 

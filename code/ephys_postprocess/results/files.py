@@ -94,9 +94,10 @@ class ResultFiles:
         HeldElsewhereError
             Another run holds them.
         ResultError
-            The folder cannot be written.
+            The folder cannot be written, or a working name in it is a link.
         """
         with self._locked(), last_wish(self._give_up):
+            refuse_links(self.building, self.replaced, self.staging, self.ready)
             try:
                 try:
                     self._finish_or_clean()
@@ -177,6 +178,7 @@ class ResultFiles:
                 os.close(descriptor)
 
     def _make_folder_and_lock(self) -> int:
+        refuse_links(self.lock)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             return self._open_lock()
@@ -216,6 +218,16 @@ def shown(name: str) -> str:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # half a pair of surrogates, which no file system gives
         return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def refuse_links(*paths: Path) -> None:
+    """ResultError where a hidden working name is a link: what is written there would land in somebody else's file."""
+    for path in paths:
+        if path.is_symlink():
+            raise ResultError(
+                f"{path} is a link. Names that begin with a dot are for what is being made, and no run makes links. "
+                "Remove it, or choose another folder."
+            )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -69,10 +69,10 @@ class FinishedResult:
         consent : Consent
             What the user allows beyond reading.
         """
-        described = recording_of(self.analyzer)
-        if described is None:
-            return None
         try:
+            described = recording_of(self.analyzer)
+            if described is None:
+                return None
             recording = open_dictionary(
                 described,
                 self.folder,
