@@ -104,7 +104,8 @@ def _unpickled(npy_file: Path) -> np.ndarray:
 
 def _read_zarr_array(array, *, allow_pickle: bool) -> np.ndarray:
     try:
-        metadata = json.loads(array.store[f"{array.path}/.zarray"])
+        metadata = array.store[f"{array.path}/.zarray"]
+        metadata = metadata if isinstance(metadata, dict) else json.loads(metadata)  # parsed where it is consolidated
         folder = Path(array.chunk_store.path)
         check_array(folder, array.path, metadata, f"array {array.path!r}", is_pickle_allowed=allow_pickle)
         return np.asarray(array)

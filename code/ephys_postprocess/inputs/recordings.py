@@ -11,7 +11,7 @@ from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
 from ephys_postprocess.inputs.data_folder import RecordingInput
 from ephys_postprocess.inputs.descriptions import own_words
 from ephys_postprocess.inputs.motion import chain_of, is_motion_corrected, load_motion
-from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError, NotBuiltError
+from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError, NotBuiltError, refusal
 from ephys_postprocess.inputs.saved_objects import open_dump, open_saved_folder
 from ephys_postprocess.inputs.trace_sources import PLAIN_BINARY
 
@@ -80,6 +80,16 @@ def open_recording_to_store(
 
 def check_traces(recording: si.BaseRecording, where: str) -> None:
     """InputError for traces that are cut short, empty, without locations, or with channel ids used twice."""
+    try:
+        with refusal(where):  # a probe, or a layout, may be broken in ways that show when it is asked
+            _check_traces(recording, where)
+    except NotAttachedError as error:
+        raise InputError(
+            f"{where}: the traces cannot be read: {error}. Attach everything preprocessing wrote."
+        ) from error
+
+
+def _check_traces(recording: si.BaseRecording, where: str) -> None:
     for one in chain_of(recording):
         _check_layout(one, where)
         if type(one) in PLAIN_BINARY:

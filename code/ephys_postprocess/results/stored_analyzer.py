@@ -5,23 +5,28 @@ of an old version, and decodes the extensions' pickles along with their arrays.
 """
 
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import zarr
 from probeinterface import ProbeGroup, read_probeinterface
-from spikeinterface.core import ChannelSparsity, NumpyFolderSorting, NumpySorting, SortingAnalyzer
+from spikeinterface.core import BaseSorting, ChannelSparsity, NumpyFolderSorting, NumpySorting, SortingAnalyzer
 from spikeinterface.core.zarrextractors import ZarrSortingExtractor, super_zarr_open
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import Consent
 from ephys_postprocess.inputs.data_folder import read_json
 from ephys_postprocess.inputs.npy_files import holds_pickles
+from ephys_postprocess.inputs.property_files import reading_properties
 from ephys_postprocess.inputs.saved_objects import check_folder
 from ephys_postprocess.inputs.zarr_metadata import PICKLE, check_zarr
 
-# Arrays that stock SpikeInterface may have pickled. `StoredExtensions` and `recording_of` do not decode those.
-_MAY_BE_PICKLED = ("extensions/", "recording", "sorting_provenance")
+logger = logging.getLogger(__name__)
+
+# Arrays that stock SpikeInterface may have pickled. Whoever reads them here looks first.
+_MAY_BE_PICKLED = ("extensions/", "recording", "sorting/properties/", "sorting_provenance")
 
 
 class StoredAnalyzer(SortingAnalyzer):
@@ -71,9 +76,7 @@ def is_pickled(array: zarr.Array) -> bool:
 def _open_zarr(folder: Path) -> StoredAnalyzer:
     check_zarr(folder, may_be_pickled=_MAY_BE_PICKLED)
     root = super_zarr_open(folder)
-    sorting = NumpySorting.from_sorting(
-        ZarrSortingExtractor(folder, zarr_group="sorting"), with_metadata=True, copy_spike_vector=True
-    )
+    sorting = _in_memory(lambda: ZarrSortingExtractor(folder, zarr_group="sorting"))
     attributes = root["recording_info"].attrs
     probes = attributes.get("probegroup")
     return _made(
@@ -88,11 +91,11 @@ def _open_zarr(folder: Path) -> StoredAnalyzer:
 
 def _open_binary_folder(folder: Path) -> StoredAnalyzer:
     check_folder(folder / "sorting", Consent())
-    sorting = NumpySorting.from_sorting(
-        NumpyFolderSorting(folder / "sorting"), with_metadata=True, copy_spike_vector=True
-    )
+    sorting = _in_memory(lambda: NumpyFolderSorting(folder / "sorting"))
     probe_file, mask_file = folder / "recording_info" / "probegroup.json", folder / "sparsity_mask.npy"
-    has_mask = mask_file.is_file() and not holds_pickles(mask_file)
+    has_mask = mask_file.is_file()
+    if has_mask and holds_pickles(mask_file):
+        raise InputError(f"{mask_file}: a pickle, which can run any code when decoded; it is not read.")
     return _made(
         "binary_folder",
         sorting,
@@ -101,6 +104,11 @@ def _open_binary_folder(folder: Path) -> StoredAnalyzer:
         np.load(mask_file) if has_mask else None,
         json.loads((folder / "settings.json").read_text(encoding="utf-8")),
     )
+
+
+def _in_memory(read: Callable[[], BaseSorting]) -> NumpySorting:
+    with reading_properties(logger.warning, allow_pickle=False):
+        return NumpySorting.from_sorting(read(), with_metadata=True, copy_spike_vector=True)
 
 
 def _made(

@@ -145,11 +145,14 @@ def test_no_pickle_beside_the_arrays_of_a_folder_is_opened(results, tmp_path):
     assert not trap.exists()
 
 
-def test_pickled_properties_and_masks_of_a_folder_are_refused(results, tmp_path):
+def test_pickled_properties_of_a_folder_are_left_out_and_pickled_masks_refused(results, tmp_path, caplog):
     result, trap = results / NAMES["binary_folder"], tmp_path / "trap"
     evil = np.array([Trap(trap)] * 3, dtype=object)
     np.save(result / "sorting" / "properties" / "extra.npy", evil, allow_pickle=True)
-    with pytest.raises(InputError, match="pickled objects"):
+    assert "extra" not in open_result(result).sorting.get_property_keys()
+    assert "extra.npy was left out" in caplog.text
+    np.save(result / "sparsity_mask.npy", evil, allow_pickle=True)
+    with pytest.raises(InputError, match="pickle"):
         open_result(result)
     assert not trap.exists()
 
@@ -168,7 +171,7 @@ def test_no_pickled_array_of_a_store_is_decoded(results, tmp_path, place):
         del group[name]
     group.create_dataset(name, data=evil, object_codec=numcodecs.Pickle())
     zarr.consolidate_metadata(str(result))
-    if place in ("sorting/properties", "sparsity"):
+    if place == "sparsity":
         with pytest.raises(InputError, match="pickled objects"):
             open_result(result)
     else:
