@@ -20,7 +20,7 @@ EXTENSIONS = {
     "spike_amplitudes": {},
     "amplitude_scalings": {},
     "unit_locations": {"method": "center_of_mass"},
-    "spike_locations": {"method": "center_of_mass"},
+    "spike_locations": {"method": "center_of_mass", "seed": 3},
     "template_similarity": {},
     "template_metrics": {},
     "principal_components": {"n_components": 3},
@@ -87,6 +87,26 @@ def assert_same_data(name, ours, theirs):
         else:
             atol = tolerance * (np.abs(expected).max() if expected.size else 1)
             np.testing.assert_allclose(ours[key], expected, rtol=tolerance, atol=atol, err_msg=f"{name}/{key}")
+
+
+def test_parameters_names_and_types_are_those_of_stock(inputs, stock):
+    """What merges, splits, exporters and later versions go by."""
+    analyzer = make_analyzer(inputs)
+    compute(analyzer, EXTENSIONS, n_jobs=1)
+    for name in EXTENSIONS:
+        ours, theirs = analyzer.get_extension(name), stock.get_extension(name)
+        assert repr(ours.params) == repr(theirs.params)
+        assert ours.run_info.keys() == theirs.run_info.keys()
+        is_our_own = {key for key in ours.data if key.startswith("pca_model_") and not key.startswith("pca_model_by")}
+        # seconds of each metric are stock's alone; they are different every time
+        assert ours.data.keys() - is_our_own == theirs.data.keys() - {"runtime_s"}, name
+        for key in ours.data.keys() - is_our_own:
+            assert type(ours.data[key]) is type(theirs.data[key])
+            if isinstance(ours.data[key], np.ndarray) and key != "main_channel_templates":  # float32 here
+                assert ours.data[key].dtype == theirs.data[key].dtype
+            elif hasattr(ours.data[key], "columns"):
+                assert ours.data[key].dtypes.to_dict() == theirs.data[key].dtypes.to_dict()
+                np.testing.assert_array_equal(ours.data[key].index, theirs.data[key].index)
 
 
 def test_recomputing_deletes_what_depended_on_it(inputs):
