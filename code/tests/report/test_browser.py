@@ -9,7 +9,6 @@ import functools
 import http.server
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from report.browser_page import (
     press,
     requests,
     script,
+    settle,
     title_of_unit,
     type_filter,
     units_shown,
@@ -125,15 +125,26 @@ def test_markup_in_names_is_text(open_page):
     assert browser.get_log("browser") == []
 
 
-def test_500_units_are_ready_within_2_s(open_page):
-    browser = open_page(make_large_report_data())
-    timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
-    assert script(browser, timing) < 2000
-    start = time.monotonic()
+def thread_seconds(browser):
+    """What the page's own thread has worked so far, whatever else the machine does meanwhile."""
+    metrics = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return {entry["name"]: entry["value"] for entry in metrics}["TaskDuration"]
+
+
+def test_500_units_are_ready_within_2_s(open_page, browser):
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    before = thread_seconds(browser)
+    open_page(make_large_report_data())
+    opened = thread_seconds(browser)
+    assert 0 < opened - before < 2
     click(browser, "button[data-column=snr]")
     assert units_shown(browser)[0] == "unit499"
-    assert time.monotonic() - start < 2
+    for _ in range(4):
+        click(browser, "#next")
+        settle(browser)
+    assert thread_seconds(browser) - opened < 1
     assert len(units_shown(browser)) < 100  # only rows near the visible part are in the page
+    browser.execute_cdp_cmd("Performance.disable", {})
 
 
 def test_every_row_is_there_in_print(open_page):

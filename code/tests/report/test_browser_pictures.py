@@ -104,10 +104,10 @@ def test_two_failing_units_in_203_are_seen(open_page):
     contamination = np.zeros(203)
     contamination[[7, 9]] = 0.9
     browser = open_page(dataclasses.replace(data, metrics=data.metrics | {"rp_contamination": contamination}))
-    script(browser, "document.querySelectorAll('.histogram')[0].id = 'first'")
-    assert script(browser, "document.querySelector('#first b').textContent") == "rp_contamination"
-    assert script(browser, HEIGHT_OF_COLOUR, "#first", "--second") >= 3
-    text = script(browser, "document.querySelector('#first p:last-child').textContent")
+    card = "[...document.querySelectorAll('.histogram')].find(c => c.textContent.startsWith('rp_contamination'))"
+    script(browser, f"{card}.id = 'judged'")
+    assert script(browser, HEIGHT_OF_COLOUR, "#judged", "--second") >= 3
+    text = script(browser, "document.querySelector('#judged p:last-child').textContent")
     assert text == "201 pass < 0.5, 2 fail"
 
 
@@ -155,6 +155,63 @@ def test_zoom_in_time_is_shared(open_page):
     click(browser, "#time-whole")
     settle(browser)
     assert script(browser, shown) == [[0, 100]] * 3
+
+
+def pointer(browser):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    return ActionChains(browser, duration=20)
+
+
+def test_dragging_zooms_and_a_double_click_goes_back(open_page):
+    from selenium.webdriver.common.by import By
+
+    browser = open_page(make_report_data())
+    raster = browser.find_element(By.CSS_SELECTOR, "#raster .u-over")
+    script(browser, "document.querySelector('#overview').scrollIntoView()")
+    wide = raster.size["width"]
+    pointer(browser).move_to_element_with_offset(raster, -wide // 4, 0).click_and_hold().move_by_offset(
+        wide // 2, 5
+    ).release().perform()
+    settle(browser)
+    low, high = (float(script(browser, f"document.querySelector('#time-{end}').value")) for end in ("from", "to"))
+    assert (low, high) == pytest.approx((25, 75), abs=1)
+    assert script(browser, "document.querySelector('#rate').chart.scales.x.min") == pytest.approx(low, abs=1e-3)
+    pointer(browser).double_click(raster).perform()
+    settle(browser)
+    assert script(browser, "document.querySelector('#time-to').value") == "100"
+    assert browser.get_log("browser") == []
+
+
+def test_a_point_of_two_metrics_shows_its_unit(open_page):
+    from selenium.webdriver.common.by import By
+
+    browser = open_page(make_report_data())
+    choose(browser, "#scatter-y", "rp_contamination")
+    script(browser, "document.querySelector('#scatter').scrollIntoView({block: 'center'})")
+    x, y = script(browser, "(c => [c.valToPos(7, 'x'), c.valToPos(1, 'y')])(document.querySelector('#scatter').chart)")
+    over = browser.find_element(By.CSS_SELECTOR, "#scatter .u-over")
+    left, top = x - over.size["width"] / 2, y - over.size["height"] / 2
+    pointer(browser).move_to_element_with_offset(over, left, top).pause(0.1).perform()
+    tip = script(browser, "document.querySelector('#tooltip').textContent")
+    assert tip == "unit unit7: snr 7, rp_contamination 1"
+    pointer(browser).click().perform()
+    assert title_of_unit(browser) == "Unit unit7"
+
+
+def test_marks_lie_on_their_spikes_on_fine_screens(open_page):
+    browser = open_page(make_report_data())
+    metrics = {"width": 1400, "height": 900, "deviceScaleFactor": 2, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.refresh()
+    settle(browser)
+    sizes = script(
+        browser,
+        "['#raster canvas', '#raster-marks'].map(name => document.querySelector(name))"
+        ".map(c => [c.width, c.height, c.getBoundingClientRect().width, c.getBoundingClientRect().left])",
+    )
+    assert sizes[0] == sizes[1]
+    assert sizes[0][0] == 2 * sizes[0][2]
 
 
 @pytest.mark.parametrize("view", ["curves", "spread", "density"])

@@ -1,5 +1,6 @@
 """The report and tables of real results: made in a run, made again, made of stock results."""
 
+import base64
 import json
 import logging
 import sys
@@ -132,6 +133,25 @@ def test_labels_of_the_page_are_spikeinterfaces(example):
     (preset,) = [entry for entry in data.presets if entry.column == "bombcell"]
     analyzer = load_sorting_analyzer(example.store("example"))
     assert list(preset.labels) == bombcell_label_units(analyzer)["bombcell_label"].tolist()
+
+
+def test_correlograms_are_around_the_first_units_spikes():
+    """Unit b fires 5 ms after unit a: on the page, b's spikes lie 5 ms to the right of a's."""
+    from spikeinterface.core import NumpySorting, create_sorting_analyzer, generate_ground_truth_recording
+
+    from ephys_postprocess.report.payload import build_payload
+
+    recording = generate_ground_truth_recording(durations=[10.0], num_units=2, num_channels=4, seed=0)[0]
+    first = np.sort(np.random.default_rng(0).choice(np.arange(1000, 240_000, 400), 200, replace=False))
+    rate = recording.sampling_frequency
+    sorting = NumpySorting.from_unit_dict({"a": first, "b": first + int(0.005 * rate)}, rate)
+    analyzer = create_sorting_analyzer(sorting, recording, sparse=False)
+    analyzer.compute("correlograms", window_ms=50.0, bin_ms=1.0)
+    packed = build_payload(read_report_data(analyzer, "it"))["correlograms"]
+    counts = np.frombuffer(base64.b64decode(packed["pairs"]["counts"]["data"]), packed["pairs"]["counts"]["dtype"])
+    left_edge_ms = packed["edges_ms"][int(np.argmax(counts))]
+    assert left_edge_ms in (4.0, 5.0)
+    assert counts.max() >= 200
 
 
 def test_pickled_pca_models_are_never_opened(tmp_path, monkeypatch):

@@ -67,7 +67,8 @@ function paintMarks() {
   if (!made) return;
   canvas.width = made.ctx.canvas.width;
   canvas.height = made.ctx.canvas.height;
-  canvas.style.width = made.ctx.canvas.style.width;
+  canvas.style.width = `${made.width}px`;
+  canvas.style.height = `${made.height}px`;
   const area = new Area(made), times = unpack(DATA.raster.times), units = unpack(DATA.raster.units);
   area.pen = canvas.getContext("2d");
   area.pen.fillStyle = color("second");
