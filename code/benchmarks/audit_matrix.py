@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import spikeinterface.core as si
-from probeinterface import generate_multi_columns_probe
+from probeinterface import generate_multi_columns_probe, generate_multi_shank, generate_tetrode
 
 CODE = Path(__file__).resolve().parent.parent
 NUM_CHANNELS, DURATION_S, GAIN_UV = 32, 40.0, 2.34375
@@ -26,6 +26,16 @@ def location_methods(units: str, spikes: str) -> dict:
     return {"unit_locations": {"method": units}, "spike_locations": {"method": spikes}}
 
 
+PROBES = {
+    "two columns": lambda: generate_multi_columns_probe(
+        2, NUM_CHANNELS // 2, xpitch=32, ypitch=20, y_shift_per_column=[0, 10]
+    ),
+    "four shanks": lambda: generate_multi_shank(
+        num_shank=4, shank_pitch=[250, 0], num_columns=2, num_contact_per_column=48, xpitch=32, ypitch=15
+    ),
+    "1024 channels": lambda: generate_multi_columns_probe(8, 128, xpitch=20, ypitch=20),
+    "tetrode": generate_tetrode,
+}
 # Name of a case: (how the input is made, parameters merged over the defaults).
 CASES = {
     "defaults": ({}, {}),
@@ -47,6 +57,12 @@ CASES = {
     "zarr": ({"format": "zarr"}, {}),
     "similarity_l1_lag": ({}, {"template_similarity": {"method": "l1", "max_lag_ms": 0.2}}),
     "unscaled": ({}, {"return_in_uV": False}),
+    "three_segments": ({"durations": (20.0, 12.0, 8.0)}, {}),
+    "uint16": ({"dtype": "uint16"}, {}),
+    "uneven_gains": ({"is_gain_uneven": True}, {}),
+    "np2_four_shanks": ({"probe": "four shanks", "num_units": 40, "durations": (20.0,)}, {}),
+    "1024_channels": ({"probe": "1024 channels", "num_units": 40, "durations": (10.0,)}, {}),
+    "tetrode_of_one_unit": ({"probe": "tetrode", "num_units": 1, "durations": (60.0,)}, {}),
 }
 
 
@@ -83,30 +99,50 @@ def run_case(name: str, how: dict, parameters: dict, folder: Path, audit: Path) 
     shutil.rmtree(folder)
 
 
-def make_input(data: Path, durations=(DURATION_S,), dtype: str = "int16", format: str = "binary") -> None:
-    """A recording and its true sorting, with one unit of few spikes."""
-    from spikeinterface.preprocessing import scale
-
+def make_input(
+    data: Path,
+    durations=(DURATION_S,),
+    dtype: str = "int16",
+    format: str = "binary",
+    probe: str = "two columns",
+    num_units: int = 12,
+    *,
+    is_gain_uneven: bool = False,
+) -> None:
+    """A recording and its true sorting, with one unit of few spikes beside them where there are several."""
     data.mkdir(parents=True)
-    probe = generate_multi_columns_probe(2, NUM_CHANNELS // 2, xpitch=32, ypitch=20, y_shift_per_column=[0, 10])
-    probe.set_device_channel_indices(np.arange(NUM_CHANNELS))
+    contacts = PROBES[probe]()
+    contacts.set_device_channel_indices(np.arange(contacts.get_contact_count()))
     recording, truth = si.generate_ground_truth_recording(
-        durations=list(durations), num_units=12, probe=probe, seed=5, sampling_frequency=30000.0
+        durations=list(durations), num_units=num_units, probe=contacts, seed=5, sampling_frequency=30000.0
     )
-    if dtype == "int16":
-        recording = scale(recording, gain=1 / GAIN_UV, dtype="int16")
-    recording.set_channel_gains(GAIN_UV if dtype == "int16" else 1.0)
-    recording.set_channel_offsets(0.0)
     ending = ".zarr" if format == "zarr" else ""
-    recording.save(
-        folder=data / f"preprocessed_x{ending}", format=format, dtype=dtype, progress_bar=False, verbose=False
+    as_counts(recording, dtype, is_gain_uneven=is_gain_uneven).save(
+        folder=data / f"preprocessed_x{ending}", format=format, progress_bar=False, verbose=False
     )
+    few = {"few": np.array([3000, 9000, 15000])} if num_units > 1 else {}
     trains = [
-        {str(unit): truth.get_unit_spike_train(unit, segment_index=index) for unit in truth.unit_ids}
-        | {"few": np.array([3000, 9000, 15000])}
+        {str(unit): truth.get_unit_spike_train(unit, segment_index=index) for unit in truth.unit_ids} | few
         for index in range(len(durations))
     ]
     si.NumpySorting.from_unit_dict(trains, 30000.0).save(folder=data / "spikesorted_x")
+
+
+def as_counts(recording, dtype: str, *, is_gain_uneven: bool):
+    """The same traces as a converter gives them: whole counts around zero, or around the middle of uint16."""
+    from spikeinterface.preprocessing import scale
+
+    num_channels = recording.get_num_channels()
+    if dtype == "float32":
+        recording.set_channel_gains(1.0)
+        recording.set_channel_offsets(0.0)
+        return recording
+    gains = GAIN_UV * (np.linspace(0.5, 2.0, num_channels) if is_gain_uneven else np.ones(num_channels))
+    middle = 2**15 if dtype == "uint16" else 0
+    counts = scale(recording, gain=1 / gains, offset=np.full(num_channels, middle), dtype=dtype)
+    counts.set_channel_gains(gains)
+    counts.set_channel_offsets(-middle * gains)
+    return counts
 
 
 if __name__ == "__main__":

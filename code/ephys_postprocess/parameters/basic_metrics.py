@@ -62,7 +62,7 @@ class PresenceRatio(QualityMetric):
     )
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
-        sentence = recording.needs_a_sample(self.bin_duration_s)
+        sentence = recording.too_short(self.bin_duration_s)
         return {} if sentence is None else {"bin_duration_s": sentence}
 
 

@@ -20,11 +20,17 @@ class RecordingFacts:
         """A duration in whole samples, rounded as SpikeInterface does."""
         return round(duration_ms * 1e-3 * self.sampling_frequency_hz)
 
-    def needs_a_sample(self, duration_s: float) -> str | None:
-        """Why a bin or interval cannot be so short, or None."""
-        if int(duration_s * self.sampling_frequency_hz) >= 1:
-            return None
-        return f"must be at least one sample, {1e3 / self.sampling_frequency_hz:.3g} ms (got {duration_s * 1e3:g} ms)."
+    def too_short(self, duration_s: float) -> str | None:
+        """Why the recording cannot be cut into bins or intervals so short, or None."""
+        samples = int(duration_s * self.sampling_frequency_hz)
+        if samples < 1:
+            return f"must be at least one sample, {1 / self.sampling_frequency_hz:.3g} s (got {duration_s:g} s)."
+        if sum(self.segment_samples) // samples > MOST_BINS:
+            least_s = sum(self.segment_samples) / self.sampling_frequency_hz / MOST_BINS
+            return (
+                f"must be at least {least_s:.3g} s for a recording so long: {MOST_BINS:,} bins (got {duration_s:g} s)."
+            )
+        return None
 
     def bins_misfit(self, width_ms: float, bin_ms: float, where: str = "window_ms") -> str | None:
         """Why a histogram of this width cannot have such bins, or None."""

@@ -19,9 +19,9 @@ from ephys_postprocess.parameters.types import (
     NonNegativeNumber,
     Nullable,
     OptionalInteger,
-    OptionalNumber,
-    PositiveNumber,
+    OptionalWindowMs,
     Seed,
+    WindowMs,
     declare,
 )
 
@@ -49,10 +49,10 @@ class AmplitudeScalings(Extension):
 
     sparsity: Annotated[None, Nullable] = declare(None, "Only null: the analyzer's own sparsity.")
     max_dense_channels: OptionalInteger = declare(16, "Most channels of a recording without sparsity; null = any.")
-    ms_before: OptionalNumber = declare(None, "Part of the template used before the spike, in ms; null = all.")
-    ms_after: OptionalNumber = declare(None, "Part of the template used after the spike, in ms; null = all.")
+    ms_before: OptionalWindowMs = declare(None, "Part of the template used before the spike, in ms; null = all.")
+    ms_after: OptionalWindowMs = declare(None, "Part of the template used after the spike, in ms; null = all.")
     handle_collisions: Flag = declare(True, "Fit spikes that overlap in time and channels together.")
-    delta_collision_ms: NonNegativeNumber = declare(2.0, "Spikes closer than this may collide, in ms.")
+    delta_collision_ms: NonNegativeNumber = declare(2.0, "Spikes closer than this may collide, in ms.", le=100)
 
     def stored_bytes(self, size: ResultSize) -> float:
         return 9 * size.num_spikes
@@ -67,8 +67,8 @@ class SpikeLocations(Extension):
     has_picture = True
     leaves_large_scratch = True
 
-    ms_before: PositiveNumber = declare(0.5, "Start of the window used, before the spike, in ms.")
-    ms_after: PositiveNumber = declare(0.5, "End of the window used, after the spike, in ms.")
+    ms_before: WindowMs = declare(0.5, "Start of the window used, before the spike, in ms.")
+    ms_after: WindowMs = declare(0.5, "End of the window used, after the spike, in ms.")
     spike_retriever_kwargs: SpikeRetrieverOptions = declare(
         SpikeRetrieverOptions(), "How a spike's own main channel is found."
     )

@@ -13,6 +13,7 @@ from ephys_postprocess.parameters.types import (
     NonNegativeNumber,
     Nullable,
     Number,
+    OptionalWindowMs,
     Options,
     Percentage,
     PositiveInteger,
@@ -55,8 +56,8 @@ class Sparsity(Options):
     num_spikes_for_sparsity: Annotated[PositiveInteger | None, Nullable] = declare(
         None, "Spikes a unit in the templates made for this; null = 100."
     )
-    ms_before: Annotated[PositiveNumber | None, Nullable] = declare(None, "Window of those templates; null = 1.0 ms.")
-    ms_after: Annotated[PositiveNumber | None, Nullable] = declare(None, "Window of those templates; null = 2.5 ms.")
+    ms_before: OptionalWindowMs = declare(None, "Window of those templates; null = 1.0 ms.")
+    ms_after: OptionalWindowMs = declare(None, "Window of those templates; null = 2.5 ms.")
 
     @model_validator(mode="after")
     def _has_what_its_method_needs(self) -> "Sparsity":
@@ -68,7 +69,7 @@ class Sparsity(Options):
 class RandomSlices(Options):
     """Randomly placed stretches of traces."""
 
-    num_chunks_per_segment: PositiveInteger = declare(20, "Stretches a segment.")
+    num_chunks_per_segment: PositiveInteger = declare(20, "Stretches a segment.", le=10_000)
     chunk_size: Annotated[PositiveInteger | None, Nullable] = declare(
         10000, "Length of a stretch, in samples; null = chunk_duration."
     )
@@ -78,6 +79,12 @@ class RandomSlices(Options):
     method: Literal["full_random"] = declare("full_random", "How stretches are placed.")
     margin_frames: NonNegativeInteger = declare(0, "Distance kept from a segment's ends, in samples.")
     seed: Seed = declare(0, "Seed of the placing.")
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        shortest = min(recording.segment_samples, default=0)
+        if shortest - 2 * self.margin_frames >= 2:
+            return {}
+        return {"margin_frames": f"leaves nothing of a segment of {shortest} samples (got {self.margin_frames})."}
 
 
 class ConvolutionWeights(Options):

@@ -54,7 +54,7 @@ class TemplateMetrics(Extension):
     )
     metric_params: TemplateMetricParams = declare(TemplateMetricParams(), "Parameters by metric.")
     template_operator: Literal["average", "median"] = declare("average", "The templates that are measured.")
-    upsampling_factor: PositiveInteger = declare(10, "Templates are upsampled this many times first.")
+    upsampling_factor: PositiveInteger = declare(10, "Templates are upsampled this many times first.", le=100)
     include_multi_channel_metrics: Flag = declare(True, "Also velocity_fits, exp_decay and spread.")
     depth_direction: Literal["x", "y"] = declare("y", "Axis along the probe.")
     min_thresh_detect_peaks_troughs: Fraction = declare(0.3, "Least prominence, as a share of the largest amplitude.")

@@ -65,7 +65,25 @@ def _unmet_needs(extensions: Extensions) -> list[Problem]:
             needed = " and ".join("'" + need.replace("|", "' or '") + "'" for need in missing)
             sentence = f"needs {needed}, which is not computed. Add it, or leave {name} out."
             problems.append(Problem(f"extensions.{name}", sentence))
-    return problems + _missing_depth(extensions)
+    return [*problems, *_missing_depth(extensions), *_missing_samples(extensions)]
+
+
+def _missing_samples(extensions: Extensions) -> list[Problem]:
+    """Scalings or similarities of a longer part of the templates than there is."""
+    scalings, source = extensions.amplitude_scalings, extensions.waveforms or extensions.templates
+    problems = []
+    if source is None:
+        return problems
+    similarity, window_ms = extensions.template_similarity, source.ms_before + source.ms_after
+    if similarity is not None and similarity.max_lag_ms >= window_ms:
+        sentence = f"must be less than the templates' {window_ms:g} ms (got {similarity.max_lag_ms:g})."
+        problems.append(Problem("extensions.template_similarity.max_lag_ms", sentence))
+    for name in ("ms_before", "ms_after"):
+        asked, had = getattr(scalings, name, None), getattr(source, name)
+        if asked is not None and asked > had:
+            sentence = f"must not exceed the templates' {had:g} ms (got {asked:g})."
+            problems.append(Problem(f"extensions.amplitude_scalings.{name}", sentence))
+    return problems
 
 
 def _missing_depth(extensions: Extensions) -> list[Problem]:

@@ -116,7 +116,7 @@ class NnAdvanced(QualityMetric):
     min_spikes: PositiveInteger = declare(10, "Units with fewer spikes get NaN.")
     min_fr: NonNegativeNumber = declare(0.0, "Units firing slower get NaN, in Hz.")
     n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.")
-    n_components: PositiveInteger = declare(10, "Principal components used.")
+    n_components: PositiveInteger = declare(10, "Principal components used.", le=100)
     radius_um: PositiveNumber = declare(100.0, "Channels this close to the main channel are used, in µm.")
     min_spatial_overlap: Fraction = declare(0.5, "Share of channels two units must have in common to be compared.")
     seed: Seed = declare(0, "Seed of the choice of spikes.")

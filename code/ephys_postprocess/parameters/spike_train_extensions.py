@@ -78,8 +78,8 @@ class AutoCorrelograms(_AnyCorrelograms):
 class Acgs3d(Extension):
     window_ms: PositiveNumber = declare(50.0, "Full width, in ms.")
     bin_ms: PositiveNumber = declare(1.0, "Width of one bin, in ms.")
-    num_firing_rate_quantiles: PositiveInteger = declare(10, "Number of firing-rate classes.")
-    smoothing_factor: PositiveInteger = declare(250, "Smoothing of the instantaneous firing rate, in ms.")
+    num_firing_rate_quantiles: PositiveInteger = declare(10, "Number of firing-rate classes.", le=1000)
+    smoothing_factor: PositiveInteger = declare(250, "Smoothing of the instantaneous firing rate, in ms.", le=10_000)
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
         return _as_misfit("bin_ms", recording.bins_misfit(self.window_ms / 2, self.bin_ms, "half of window_ms"))
@@ -111,7 +111,7 @@ class ValidUnitPeriods(Extension):
     method: Literal["false_positives_and_negatives", "user_defined", "combined"] = declare(
         "false_positives_and_negatives", "How valid periods are found."
     )
-    period_duration_s_absolute: PositiveNumber = declare(30.0, "Length of one period, in s.")
+    period_duration_s_absolute: PositiveNumber = declare(30.0, "Length of one period, in s.", ge=0.1)
     period_target_num_spikes: PositiveInteger = declare(300, "Spikes a period, for period_mode 'relative'.")
     period_mode: Literal["absolute", "relative"] = declare("absolute", "Periods of equal length or of equal count.")
     relative_margin_size: NonNegativeNumber = declare(1.0, "Margin around a period, in periods.")
@@ -119,14 +119,14 @@ class ValidUnitPeriods(Extension):
     fn_threshold: Fraction = declare(0.1, "Most false negatives of a valid period.")
     minimum_n_spikes: NonNegativeInteger = declare(100, "Fewest spikes of a valid period, its margins included.")
     minimum_valid_period_duration: NonNegativeNumber = declare(180.0, "Shortest valid period kept, in s.")
-    min_num_periods_relative: PositiveInteger = declare(5, "Fewest periods, for period_mode 'relative'.")
+    min_num_periods_relative: PositiveInteger = declare(5, "Fewest periods, for period_mode 'relative'.", le=1000)
     user_defined_periods: Annotated[Annotated[tuple[UnitPeriod, ...], AsTuple] | None, Nullable] = declare(
         None, "Rows of unit id, (segment,) start and end sample, for the methods 'user_defined' and 'combined'."
     )
     refractory_period_ms: PositiveNumber = declare(0.8, "Refractory period, in ms.")
     censored_period_ms: NonNegativeNumber = declare(0.0, "Censored period, in ms.")
     num_histogram_bins: NumberOfBins = declare(50, "Bins of the amplitude histogram.")
-    histogram_smoothing_value: NonNegativeInteger = declare(3, "Smoothing of the histogram, in bins.")
+    histogram_smoothing_value: NonNegativeInteger = declare(3, "Smoothing of the histogram, in bins.", le=1000)
     amplitudes_bins_min_ratio: PositiveInteger = declare(5, "Fewest spikes a bin on average.")
 
     @model_validator(mode="after")
@@ -136,12 +136,11 @@ class ValidUnitPeriods(Extension):
         return self
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
-        shortest = recording.needs_a_sample(self.period_duration_s_absolute)
         for row in self.user_defined_periods or ():
             if sentence := self._period_misfit(row, recording):
                 shown = [part for part in row if part is not None]
                 return {"user_defined_periods": f"{sentence} (got {shown}; rows are unit id, (segment,) start, end)."}
-        return _as_misfit("period_duration_s_absolute", shortest)
+        return {}
 
     def _period_misfit(self, row: tuple, recording: RecordingFacts) -> str | None:
         unit, segment, start, end = row

@@ -41,7 +41,9 @@ class AmplitudeCutoff(QualityMetric):
     )
 
     num_histogram_bins: NumberOfBins = declare(100, "Bins of the amplitude histogram.")
-    histogram_smoothing_value: NonNegativeNumber = declare(3.0, "Gaussian smoothing of the histogram, in bins.")
+    histogram_smoothing_value: NonNegativeNumber = declare(
+        3.0, "Gaussian smoothing of the histogram, in bins.", le=1000
+    )
     amplitudes_bins_min_ratio: PositiveNumber = declare(5.0, "Fewest spikes a bin on average; else NaN.")
 
 
@@ -134,7 +136,7 @@ class FiringRange(QualityMetric):
     percentiles: Percentiles = declare((5.0, 95.0), "Percentiles of the binned rates whose distance is taken.")
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
-        sentence = recording.needs_a_sample(self.bin_size_s)
+        sentence = recording.too_short(self.bin_size_s)
         return {} if sentence is None else {"bin_size_s": sentence}
 
 
@@ -169,7 +171,7 @@ class Drift(QualityMetric):
     min_num_bins: PositiveInteger = declare(2, "Fewest intervals; else NaN.")
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
-        sentence = recording.needs_a_sample(self.interval_s)
+        sentence = recording.too_short(self.interval_s)
         return {} if sentence is None else {"interval_s": sentence}
 
 

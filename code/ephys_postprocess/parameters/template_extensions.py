@@ -14,9 +14,9 @@ from ephys_postprocess.parameters.types import (
     OptionalNumber,
     Percentage,
     PositiveInteger,
-    PositiveNumber,
     Seed,
     Share,
+    WindowMs,
     declare,
 )
 
@@ -77,8 +77,8 @@ class Waveforms(Extension):
     audit = "recomputed"
     has_picture = True
 
-    ms_before: PositiveNumber = declare(3.0, "Start of the window before the spike, in ms.")
-    ms_after: PositiveNumber = declare(4.0, "End of the window after the spike, in ms.")
+    ms_before: WindowMs = declare(3.0, "Start of the window before the spike, in ms.")
+    ms_after: WindowMs = declare(4.0, "End of the window after the spike, in ms.")
     dtype: Annotated[Literal["float32", "float64", "int16"] | None, Nullable] = declare(
         None, "Type of the stored samples; null = float32 in µV, the recording's own otherwise."
     )
@@ -93,8 +93,8 @@ class Templates(Extension):
     audit = "recomputed"
     has_picture = True
 
-    ms_before: PositiveNumber = declare(3.0, "As for waveforms; used only where waveforms are not computed.")
-    ms_after: PositiveNumber = declare(4.0, "As for waveforms; used only where waveforms are not computed.")
+    ms_before: WindowMs = declare(3.0, "As for waveforms; used only where waveforms are not computed.")
+    ms_after: WindowMs = declare(4.0, "As for waveforms; used only where waveforms are not computed.")
     operators: Annotated[tuple[Operator, ...], BeforeValidator(_operators)] = declare(
         ("average", "std"), "What is taken over a unit's waveforms: average, std, median, mad, ['percentile', q]."
     )
@@ -113,7 +113,7 @@ class PrincipalComponents(Extension):
     rows = "random spike"
     leaves_large_scratch = True
 
-    n_components: PositiveInteger = declare(5, "Components a channel.")
+    n_components: PositiveInteger = declare(5, "Components a channel.", le=100)
     mode: Literal["by_channel_local", "by_channel_global", "concatenated"] = declare(
         "by_channel_local", "One model a channel, one for all channels, or one of all channels side by side."
     )

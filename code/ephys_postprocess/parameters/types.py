@@ -52,6 +52,8 @@ NumberOfBins = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_integer)
 NonNegativeInteger = Annotated[int, Field(ge=0), BeforeValidator(_integer)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
+# A window around a spike; what is made of one grows with the square of its length.
+WindowMs = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), BeforeValidator(_number)]
 NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
@@ -60,6 +62,7 @@ Range = Annotated[tuple[Number, Number], BeforeValidator(_tuple)]
 AsTuple = BeforeValidator(_tuple)
 Nullable = BeforeValidator(_nullable)
 OptionalInteger = Annotated[PositiveInteger | None, Nullable]
+OptionalWindowMs = Annotated[WindowMs | None, Nullable]
 OptionalNumber = Annotated[PositiveNumber | None, Nullable]
 Seed = NonNegativeInteger
 

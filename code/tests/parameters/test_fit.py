@@ -29,9 +29,9 @@ def test_the_defaults_fit():
         ({"correlograms": {"bin_ms": 30}}, "must not be longer than half of window_ms allows, 25 ms (got 30 ms)"),
         ({"correlograms": {"window_ms": 1e7}}, "at most 100,000 are computed"),
         ({"quality_metrics": {"metric_params": {"presence_ratio": {"bin_duration_s": 1e-5}}}}, "bin_duration_s: must"),
-        ({"quality_metrics": {"metric_params": {"firing_range": {"bin_size_s": 1e-5}}}}, "(got 0.01 ms)"),
+        ({"quality_metrics": {"metric_params": {"firing_range": {"bin_size_s": 1e-5}}}}, "(got 1e-05 s)"),
         ({"quality_metrics": {"metric_params": {"drift": {"interval_s": 1e-5}}}}, "drift.interval_s"),
-        ({"valid_unit_periods": {"period_duration_s_absolute": 1e-5}}, "period_duration_s_absolute: must be at least"),
+        ({"noise_levels": {"random_slices_kwargs": {"margin_frames": 30_000}}}, "margin_frames: leaves nothing"),
         (
             {"spike_locations": {"method_kwargs": {"radius_um": 1}}},
             "spike_locations.method_kwargs.radius_um: no place of a grid with steps of 5 µm is so near",
@@ -95,7 +95,7 @@ def test_periods_go_by_unit_id():
     ("document", "expected"),
     [
         ({"random_spikes": {"method": "percentage", "percentage": 0}}, "percentage: must be more than 0"),
-        ({"valid_unit_periods": {"period_duration_s_absolute": 0}}, "must be more than 0"),
+        ({"valid_unit_periods": {"period_duration_s_absolute": 0}}, "must be at least 0.1"),
         ({"valid_unit_periods": {"period_target_num_spikes": 0}}, "must be at least 1"),
         (
             {

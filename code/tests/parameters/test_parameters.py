@@ -325,7 +325,7 @@ def test_rendered_files_are_current():
 
 
 def test_pages_tell_every_parameter_and_column():
-    assert "| `extensions.waveforms.ms_before` | `3.0` | number > 0 |" in parameters_page()
+    assert "| `extensions.waveforms.ms_before` | `3.0` | number > 0 and ≤ 100 |" in parameters_page()
     assert "| `presence_ratio` |" in dictionary_page()
     assert "> 0.8" in dictionary_page()
 
