@@ -1,9 +1,11 @@
-"""The whole command against stock SpikeInterface, run alternately on one made set; prints the table of README.md.
+"""The whole command against stock SpikeInterface, run alternately on one made set; writes figures.json, prints a table.
 
-    python benchmarks/bench_capsule.py --stock-recipe STOCK_RECIPE.py --make-dataset MAKE_DATASET.py
+    python benchmarks/bench_capsule.py                           # makes two minutes of 384 channels, then both
+    python benchmarks/bench_capsule.py --times 10                # twenty minutes: the same two ten times, 27.6 GB
+    python benchmarks/bench_capsule.py --data FOLDER --name NAME --no-stock
+    python benchmarks/bench_capsule.py --record minutes_2        # keep the figures; then python benchmarks/figures.py
 
-`--stock-recipe` is a script `RECIPE DATA NAME OUT.zarr --json TIMES` that does the same work with SpikeInterface alone,
-with two processes; `--make-dataset` is a script `MAKE OUT --name NAME --duration S --units N --channels C`.
+Made data and the stock recipe are `make_data.py` and `stock_recipe.py` beside this file.
 """
 
 import argparse
@@ -15,73 +17,56 @@ import sys
 import tempfile
 from pathlib import Path
 
+from figures import record, stage_table
+from make_data import make_data
 from process_tree import Cost, run_command
 
 CODE = Path(__file__).resolve().parent.parent
 NAME = "benchmark"
-# Our stage: the stages of the stock recipe that do its work.
-STAGES = {
-    "load_inputs": ("import",),
-    "sample_templates": ("sparsity", "dedup_templates"),
-    "deduplicate": ("dedup", "create"),
-    "random_spikes": ("random_spikes",),
-    "noise_levels": ("noise_levels",),
-    "waveforms": ("waveforms",),
-    "templates": ("templates",),
-    "principal_components": ("principal_components",),
-    "spike_amplitudes + amplitude_scalings + spike_locations": (
-        "spike_amplitudes",
-        "amplitude_scalings",
-        "spike_locations",
-    ),
-    "unit_locations": ("unit_locations",),
-    "template_similarity": ("template_similarity",),
-    "template_metrics": ("template_metrics",),
-    "correlograms": ("correlograms",),
-    "isi_histograms": ("isi_histograms",),
-    "valid_unit_periods": ("valid_unit_periods",),
-    "quality_metrics": ("quality_metrics",),
-}
 
 
 def main() -> None:
+    """Make the data, run both, and say what they cost."""
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory(dir=arguments.work_folder) as work:
         work = Path(work)
-        data = arguments.data or make_data(arguments, work)
-        name = arguments.name if arguments.data else NAME
+        data, name = arguments.data, arguments.name
+        if data is None:
+            data = work / "data"
+            make_data(data, name, arguments.duration, arguments.units, arguments.channels, arguments.times, seed=0)
         warm_up(data, name, work, arguments.n_jobs)
         ours, stock, alone = [], [], []
         for _ in range(arguments.repeats):
             ours.append(run_ours(data, name, work, arguments.n_jobs))
-            if arguments.stock_recipe:
-                stock.append(run_stock(arguments.stock_recipe, data, name, work))
+            if arguments.stock:
+                stock.append(run_stock(data, name, work))
             if arguments.one_thread:
                 alone.append(run_ours(data, name, work, "1"))
         cold = run_ours(data, name, work, arguments.n_jobs, is_cold=True)
-        print_table(ours, stock, alone, cold)
+    measured = {"ours": summary(ours), "stock": summary(stock), "cold_s": round(cold[0].seconds, 2)}
+    if alone:
+        measured["one_thread_s"] = summary(alone)["whole_s"]
+    print(stage_table(measured))
+    if arguments.record:
+        record(arguments.record, measured)
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stock-recipe", type=Path, help="without it, only ours is timed")
-    parser.add_argument("--make-dataset", type=Path)
     parser.add_argument("--data", type=Path, help="an input folder, instead of a made one")
-    parser.add_argument("--name", help="the recording in --data")
-    parser.add_argument("--duration", default="120")
-    parser.add_argument("--units", default="200")
-    parser.add_argument("--channels", default="384")
+    parser.add_argument("--name", default=NAME, help="the recording in --data")
+    parser.add_argument("--duration", type=float, default=120.0)
+    parser.add_argument("--units", type=int, default=200)
+    parser.add_argument("--channels", type=int, default=384)
+    parser.add_argument("--times", type=int, default=1, help="repeat the made recording so often")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--n-jobs", default="2")
+    parser.add_argument("--no-stock", dest="stock", action="store_false", help="time ours alone")
     parser.add_argument("--one-thread", action="store_true", help="time ours with one thread, too")
+    parser.add_argument("--record", metavar="SET", help="keep the figures under this name in figures.json")
     parser.add_argument("--work-folder", type=Path, help="where data and results go for the time being")
     return parser.parse_args()
-
-
-def make_data(arguments, work: Path) -> Path:
-    shape = ["--duration", arguments.duration, "--units", arguments.units, "--channels", arguments.channels]
-    run_command([sys.executable, str(arguments.make_dataset), str(work / "data"), "--name", NAME, *shape])
-    return work / "data"
 
 
 def warm_up(data: Path, name: str, work: Path, n_jobs: str) -> None:
@@ -101,40 +86,26 @@ def run_ours(data, name, work, n_jobs, is_cold=False) -> tuple[Cost, dict[str, f
     return cost, {row["name"]: row["seconds"] for row in record["output_parameters"]["stages"]}
 
 
-def run_stock(recipe, data, name, work) -> tuple[Cost, dict[str, float]]:
+def run_stock(data, name, work) -> tuple[Cost, dict[str, float]]:
     times = work / "stock.json"
-    environment = dict(os.environ) | {"PER_EXT": "1"}
+    recipe = Path(__file__).with_name("stock_recipe.py")
     command = [sys.executable, str(recipe), str(data), name, str(work / "stock.zarr"), "--json", str(times)]
-    cost = run_command(command, environment, work / "stock.log")
+    cost = run_command(command, log=work / "stock.log")
     shutil.rmtree(work / "stock.zarr", ignore_errors=True)
     return cost, json.loads(times.read_text())
 
 
-def print_table(ours, stock, alone, cold) -> None:
-    def median(runs, stage):
-        return statistics.median(stages.get(stage, 0.0) for _, stages in runs) if runs else float("nan")
-
-    def whole(runs):
-        return statistics.median(cost.seconds for cost, _ in runs) if runs else float("nan")
-
-    def print_stage(name, mine, theirs):
-        print(f"| {name} | {mine:.2f} | {theirs:.2f} | {theirs / mine if mine > 0.005 else float('inf'):.1f} |")
-
-    print("| stage | ours, s | stock, s | ratio |\n|---|---|---|---|")
-    mine, theirs = whole(ours), whole(stock)
-    rest = [mine, theirs]
-    for stage, stock_stages in STAGES.items():
-        seconds = median(ours, stage), sum(median(stock, name) for name in stock_stages)
-        rest = [left - spent for left, spent in zip(rest, seconds, strict=True)]
-        print_stage(stage, *seconds)
-    print_stage("the rest: start, tables, report, checksums (stock: saving)", *rest)
-    print(f"| **whole command** | **{mine:.1f}** | **{theirs:.1f}** | **{theirs / mine:.1f}** |")
-    peak = max(cost.peak_memory_mb for cost, _ in ours)
-    stock_peak = max((cost.peak_memory_mb for cost, _ in stock), default=float("nan"))
-    print(f"| peak memory of the process tree, MB | {peak:.0f} | {stock_peak:.0f} | {stock_peak / peak:.1f} |")
-    print(f"| whole command, cold compile cache | {cold[0].seconds:.1f} | | |")
-    if alone:
-        print(f"| whole command, one thread | {whole(alone):.1f} | | {whole(alone) / mine:.2f} times as long |")
+def summary(runs: list[tuple[Cost, dict[str, float]]]) -> dict | None:
+    """Medians over the runs, every whole time, and the highest peak."""
+    if not runs:
+        return None
+    names = list(dict.fromkeys(name for _, stages in runs for name in stages))
+    return {
+        "whole_s": round(statistics.median(cost.seconds for cost, _ in runs), 2),
+        "every_try_s": [round(cost.seconds, 2) for cost, _ in runs],
+        "peak_memory_mb": round(max(cost.peak_memory_mb for cost, _ in runs)),
+        "stages_s": {name: round(statistics.median(stages.get(name, 0.0) for _, stages in runs), 3) for name in names},
+    }
 
 
 if __name__ == "__main__":

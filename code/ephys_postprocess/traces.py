@@ -15,6 +15,8 @@ from ephys_postprocess.errors import InputError
 KERNEL_DTYPES = (np.dtype("int16"), np.dtype("float32"))  # what kernels are compiled for; anything else becomes float32
 # Parts of a raw file that are no further apart than this are read in one go: they share a page, or nearly so.
 JOINED_BYTES = 4096
+# Before the end of what was read: the next stretch needs it, too, as a margin.
+KEPT_IN_CACHE_BYTES = 2**20
 
 
 class ReadCount:
@@ -143,6 +145,14 @@ class RawFile:
                 position = self.header_bytes + start * self.row_bytes
                 _advise(self._file.fileno(), position, (stop - start) * self.row_bytes, "POSIX_FADV_WILLNEED")
 
+    def let_go(self, start_sample: int, stop_sample: int) -> None:
+        """Tell the system that what was read will not be read again soon, so that something else may have the room."""
+        start = max(0, self.header_bytes + start_sample * self.row_bytes - KEPT_IN_CACHE_BYTES)
+        num_bytes = self.header_bytes + stop_sample * self.row_bytes - KEPT_IN_CACHE_BYTES - start
+        if num_bytes > 0:
+            with contextlib.suppress(OSError):
+                _advise(self._file.fileno(), start, num_bytes, "POSIX_FADV_DONTNEED")
+
     def _joined(self, ranges: np.ndarray) -> list[list[int]]:
         return merge_ranges(ranges, JOINED_BYTES // self.row_bytes).tolist()
 
@@ -173,7 +183,13 @@ class RawTraces:
         self.sampling_frequency_hz = float(sampling_frequency_hz)
         self.dtype = self.files[0].dtype
         self.reads = ReadCount()
+        self.is_larger_than_memory = False  # then nothing is kept in the page cache for the next pass
         _take_scaling(self, gains, offsets)
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all files."""
+        return sum(file.num_samples * file.row_bytes for file in self.files)
 
     def read(self, segment_index, start_sample, stop_sample, ranges=None, buffer=None):
         file = self.files[segment_index]
@@ -183,6 +199,8 @@ class RawTraces:
             ranges = np.array([[start_sample, stop_sample]])
         num_bytes = file.fill(traces, start_sample, ranges)
         self.reads.add(int((ranges[:, 1] - ranges[:, 0]).sum()) * file.row_bytes, num_bytes)
+        if self.is_larger_than_memory:
+            file.let_go(start_sample, stop_sample)
         traces.flags.writeable = False
         return traces
 

@@ -17,11 +17,11 @@ from ephys_postprocess.inputs.trace_roots import guard_roots
 from ephys_postprocess.inputs.trace_sources import can_return_in_uV, spike_trains, trace_source
 from ephys_postprocess.inputs.trace_survey import survey_traces
 from ephys_postprocess.machine.execution import Execution
-from ephys_postprocess.machine.space import chunk_that_fits, num_chunks_that_fit
+from ephys_postprocess.machine.space import available_memory_bytes, chunk_that_fits, num_chunks_that_fit
 from ephys_postprocess.machine.stage_log import StageLog
 from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.traces import TraceSource
+from ephys_postprocess.traces import RawTraces, TraceSource
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +136,8 @@ def _chunk_samples(traces: TraceSource, execution: Execution) -> int:
         if traces.most_at_once < execution.num_jobs:
             logger.warning("  Too little memory: %d stretch(es) of traces are read at a time.", traces.most_at_once)
         return traces.fixed_chunk_samples
+    if isinstance(traces, RawTraces):
+        traces.is_larger_than_memory = traces.num_bytes > available_memory_bytes()
     asked = execution.chunk_samples(rate_hz, traces.num_channels, itemsize)
     fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_jobs)
     if fitting < asked:

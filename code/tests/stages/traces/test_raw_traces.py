@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference.small_analyzer import ArrayTraces
 
+from ephys_postprocess import traces as traces_module
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.traces.trace_pass import (
@@ -159,3 +160,18 @@ def test_no_more_stretches_at_once_than_fit_into_memory():
     traces.most_at_once = 2
     stretches = plan_stretches(traces, [Windows(spikes_at(np.arange(0, 1000, 100), (1000,)), 1, 1)], 100)
     assert [len(pieces) for pieces in read_side_by_side(traces, stretches, 8)] == [2] * 5
+
+
+def test_what_no_pass_will_find_in_memory_again_is_let_go(raw, monkeypatch):
+    traces, values, _ = raw
+    monkeypatch.setattr(traces_module, "KEPT_IN_CACHE_BYTES", 10 * ROW_BYTES)
+    told = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, *advice: told.append(advice))
+    traces.read(0, 100, 200)
+    assert told == []
+    traces.is_larger_than_memory = True
+    np.testing.assert_array_equal(traces.read(0, 200, 300), values[200:300])
+    assert told == [(HEADER_BYTES + 190 * ROW_BYTES, 100 * ROW_BYTES, os.POSIX_FADV_DONTNEED)]
+    traces.read(0, 0, 5)  # less than is kept
+    assert len(told) == 1
+    assert traces.num_bytes == LENGTH * ROW_BYTES
