@@ -99,7 +99,11 @@ def _metrics(extensions) -> str:
     if not names:
         return ""
     phrases = [_phrase(name, (params.get("metric_params") or {}).get(name) or {}) for name in names]
-    return f"Quality metrics: {', '.join(phrases)}."
+    text = f"Quality metrics: {', '.join(phrases)}."
+    upsampling = extensions.params("template_metrics").get("upsampling_factor")
+    if upsampling:
+        text += f" Metrics of the waveform's shape were taken from templates upsampled {upsampling}-fold."
+    return text
 
 
 def _phrase(name: str, params: dict) -> str:

@@ -61,6 +61,24 @@ def test_arrow_keys_stay_where_they_belong(open_page):
     assert announced == "Unit unit1, 2 of 12 shown"
 
 
+def test_the_keyboards_place_is_kept(open_page):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = open_page(make_report_data())
+    browser.find_element(By.CSS_SELECTOR, "#unit-labels .mua").send_keys(Keys.ENTER)
+    assert script(browser, "document.activeElement.className") == "label-button mua"
+    assert script(browser, "document.activeElement.getAttribute('aria-pressed')") == "true"
+    browser.find_element(By.CSS_SELECTOR, "#neighbours a").send_keys(Keys.ENTER)
+    browser.execute_async_script("setTimeout(arguments[0], 50)")
+    assert script(browser, "document.activeElement.id") == "unit"
+    pressed = "document.querySelector('#unit-labels .mua').getAttribute('aria-pressed')"
+    assert script(browser, pressed) == "false"
+    title = script(browser, "document.querySelector('#unit-title').textContent")
+    label = script(browser, "document.querySelector('#rate').getAttribute('aria-label')")
+    assert label == f"Firing rate over time, {title.replace('Unit', 'unit', 1)}"
+
+
 def test_a_step_leaves_the_raster_as_it_is(open_page):
     browser = open_page(make_report_data())
     script(browser, "window.before = document.querySelector('#raster canvas')")

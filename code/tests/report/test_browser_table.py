@@ -41,6 +41,7 @@ FILTERS = {
     "label = good": [],
     "unlabelled and unit11": [11],
     "by_rules = noise": [2, 5, 8, 11],
+    "verdict = fail and snr < 6": [1, 5],
     "main_channel_id != nothing and unit_id = unit4": [4],
     '"unit1"': [1, 10, 11],
     "unit10 or unit2": [2, 10],
@@ -97,7 +98,7 @@ def test_column_sets_begin_with_the_unit(open_page):
     browser = open_page(make_report_data())
     heads = "[...document.querySelectorAll('#table-box thead button')].map(b => b.dataset.column)"
     main = script(browser, heads)
-    assert main[:7] == ["unit_id", "label", "main_channel_id", "y_um", "firing_rate", "snr", "rp_contamination"]
+    assert main[:7] == ["unit_id", "label", "verdict", "main_channel_id", "y_um", "firing_rate", "snr"]
     sets = script(browser, "[...document.querySelectorAll('#column-set option')].map(o => o.value)")
     assert sets == ["main", "quality", "judged", "sorting", "all"]  # the made-up result has no template metrics
     choose(browser, "#column-set", "sorting")

@@ -110,6 +110,33 @@ def test_a_page_of_spikes_alone():
     assert "Not in this result, so not shown: templates." in find_warnings(data)
 
 
+def test_similar_and_near_pairs_come_first_where_there_is_no_room_for_all(monkeypatch):
+    from ephys_postprocess.report import payload_pairs
+
+    data = make_report_data(num_units=30)
+    neighbours = payload_pairs.find_neighbours(data)
+    monkeypatch.setattr(payload_pairs, "PAIR_VALUES", 200 * 50)
+    pairs = build_payload(data)["correlograms"]["pairs"]
+    kept = set(zip(unpack(pairs["first"]).tolist(), unpack(pairs["second"]).tolist(), strict=True))
+    assert len(kept) == 200
+    similar = {(min(unit, other), max(unit, other)) for unit in range(30) for other in neighbours[unit].tolist()}
+    assert similar <= kept
+    distance = {
+        (a, b): np.linalg.norm(data.locations_um[a] - data.locations_um[b]) for a in range(30) for b in range(a + 1, 30)
+    }
+    farthest = max(distance[pair] for pair in kept - similar)
+    assert all(distance[pair] >= farthest for pair in set(distance) - kept)
+
+
+def test_frequent_pairs_keep_their_shape():
+    data = make_report_data(num_units=3)
+    counts = data.correlograms.counts * 100
+    pairs = build_payload(without(data, correlograms=dataclasses.replace(data.correlograms, counts=counts)))
+    pairs = pairs["correlograms"]["pairs"]
+    back = unpack(pairs["counts"]) * unpack(pairs["scales"])[:, None]
+    assert np.abs(back[0] - counts[1, 0]).max() <= counts[1, 0].max() / 255
+
+
 def test_no_units_at_all():
     data = make_report_data(num_units=1)
     empty = without(

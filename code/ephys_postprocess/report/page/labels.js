@@ -42,14 +42,18 @@ function showLabels(units) {
   drawScatter();
 }
 
-function showLabelButtons() {
+function makeLabelButtons() {
   byId("unit-labels").replaceChildren(...LABELS.map(([name, key]) => {
-    const made = button(name, () => setLabel(selectedUnit, name), `label-button ${name}`), isChosen = labelOfUnit(selectedUnit) === name;
+    const made = button(name, () => setLabel(selectedUnit, name), `label-button ${name}`);
     made.append(" ", element("kbd", "", key));
-    made.setAttribute("aria-pressed", isChosen);
     made.setAttribute("aria-keyshortcuts", key);
     return made;
   }));
+}
+
+function showLabelButtons() {
+  const label = labelOfUnit(selectedUnit);
+  LABELS.forEach(([name], i) => byId("unit-labels").children[i].setAttribute("aria-pressed", name === label));
 }
 
 // SpikeInterface's curation format, version 2; ids as the sorting has them, numbers or texts.
@@ -96,6 +100,7 @@ function applyPreset() {
 
 function startLabels() {
   readKeptLabels();
+  makeLabelButtons();
   setOptions(byId("preset"), DATA.presets.map(preset => [preset.name, preset.name]), DATA.presets[0]?.name ?? "");
   const tellPreset = () => explain(byId("preset").closest("label"), DATA.presets.find(preset => preset.name === byId("preset").value)?.meaning);
   byId("preset").addEventListener("change", tellPreset);

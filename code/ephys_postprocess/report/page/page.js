@@ -111,7 +111,12 @@ function start() {
   redraw();
   byId("bar-unit").href = addressOf(selectedUnit);
   if (wanted !== null) byId("unit").scrollIntoView({ block: "start" });
-  window.addEventListener("hashchange", () => { const unit = unitOfAddress(); if (unit !== null) selectUnit(unit, true); });
+  window.addEventListener("hashchange", () => {
+    const unit = unitOfAddress();
+    if (unit === null) return;
+    selectUnit(unit, true);
+    byId("unit").focus({ preventScroll: true }); // the link that was followed is gone
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   startResizing();
   startPrinting();

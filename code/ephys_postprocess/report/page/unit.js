@@ -1,7 +1,11 @@
 // One unit's part of the page: what it is, how it is judged, whom it is compared with.
 let comparedUnit = null, isComparedChosen = false;
 
+const UNIT_PICTURES = { template: "Template on its channels", waveforms: "Waveforms on the main channel", autocorrelogram: "Autocorrelogram",
+  isi: "Histogram of inter-spike intervals", location: "Location on the probe", amplitude: "Amplitudes over time and their distribution", rate: "Firing rate over time" };
+
 function drawUnit(unit) {
+  for (const [id, text] of Object.entries(UNIT_PICTURES)) byId(id).setAttribute("aria-label", `${text}, unit ${idOf(unit)}`);
   byId("unit-title").textContent = byId("bar-unit").textContent = `Unit ${idOf(unit)}`;
   const neighbours = Array.from(rowOf(DATA.neighbours, unit));
   if (!isComparedChosen || comparedUnit === unit) comparedUnit = neighbours[0] ?? null;

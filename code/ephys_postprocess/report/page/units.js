@@ -1,6 +1,6 @@
 // The table of this result's units: its columns, the filter, what is kept of it as csv.
 let unitTable = null, unitColumns = [], columnSets = [];
-const MAIN_COLUMNS = ["unit_id", "label", "main_channel_id", "y_um", "num_spikes", "firing_rate", "snr", "rp_contamination", "presence_ratio",
+const MAIN_COLUMNS = ["unit_id", "label", "verdict", "main_channel_id", "y_um", "num_spikes", "firing_rate", "snr", "rp_contamination", "presence_ratio",
   "amplitude_cutoff", "isi_violations_ratio", "amplitude_median", "drift_ptp", "peak_to_trough_duration"];
 
 function makeUnitColumns() {
@@ -10,6 +10,8 @@ function makeUnitColumns() {
   return [
     told("unit_id", idOf, true),
     { ...plain("label", "", "Your label: good, mua, noise or non_soma.", "", labelOfUnit, true), group: "place", className: unit => labelOfUnit(unit) ? `label ${labelOfUnit(unit)}` : "" },
+    ...(DATA.qc_columns.length ? [{ ...plain("verdict", "", "By the pipeline's default thresholds: pass, fail, or open where a value is missing.", "",
+      unit => ({ pass: "pass", fail: "fail", missing: "open" })[verdictOf(unit)], true), group: "place" }] : []),
     told("main_channel_id", unit => DATA.probe.ids[mainChannelOf(unit)], true),
     ...(has_locations ? [told("x_um", unitX), told("y_um", unitY)] : []),
     ...DATA.columns.map(column => ({ ...column, read: unit => valueOf(column.name, unit), stored: unit => unpack(DATA.metrics[column.name])[unit], why: unit => whyMissing(column.name, unit) || "no value" })),
