@@ -29,7 +29,7 @@ _TEMPLATES_FROM_TRACES = (
     "the test wants medians and percentiles refused where there are no waveforms; ours takes them from the traces "
     "(without these two lines the test passes)"
 )
-_OTHER_SEARCH = "units that a split made are located by stock's search and compared with ours within 1e-8 µm; they differ by 7e-6 µm"
+_OTHER_SEARCH = "units that a split made are located by stock's search; ours is 7e-6 µm off, the test allows 1e-8"
 # Test: why ours is right, or cannot be the same.
 KNOWN_DIFFERENCES = {
     **{
@@ -42,7 +42,7 @@ KNOWN_DIFFERENCES = {
         for sparse in (True, False)
     },
     "postprocessing.tests.test_multi_extensions.test_SortingAnalyzer_merge_all_extensions[False]": (
-        "the test wants a merge (stock's, compiling on the way) to take less time than computing everything again (ours)"
+        "the test wants a merge (stock's, which compiles) to take less time than computing everything again (ours)"
     ),
 }
 
