@@ -59,8 +59,8 @@ def _processing(run, extensions, parameters, output) -> str:
         )
     noise = extensions.params("noise_levels")
     if noise.get("method") in ("mad", "std"):
-        measure = {"mad": "median absolute deviation", "std": "standard deviation"}[noise["method"]]
-        sentences.append(f"The noise of each channel is the {measure} of its traces in randomly chosen chunks.")
+        measure = {"mad": "from the median absolute deviation", "std": "as the standard deviation"}[noise["method"]]
+        sentences.append(f"The noise of each channel was estimated {measure} of its traces in randomly chosen chunks.")
     return " ".join(sentences)
 
 

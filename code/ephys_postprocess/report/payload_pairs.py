@@ -6,7 +6,7 @@ from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.packing import pack, pack_counts
 
 NUM_NEIGHBOURS = 5
-PAIR_VALUES = 1_250_000  # counts of pairs that a page has room for: every pair of 224 units at 50 bins
+PAIR_VALUES = 1_100_000  # counts of pairs that a page has room for: every pair of 210 units at 50 bins
 _UINT8 = 2**8 - 1
 
 
@@ -27,7 +27,7 @@ def correlograms(data: ReportData, neighbours: np.ndarray) -> dict | None:
     # Lags of the second unit after the first; the other way around is its mirror image.
     of_pairs = counts[second, first]
     largest = of_pairs.max(axis=1, initial=0)
-    pairs = {"first": pack(first, np.int32), "second": pack(second, np.int32)}
+    pairs = {"first": pack_counts(first), "second": pack_counts(second)}
     if largest.max(initial=0) > _UINT8:  # the more frequent pairs keep a 255th of their largest count
         scales = np.maximum(1.0, largest / _UINT8)
         pairs |= {"scales": pack(scales, np.float32), "counts": pack(of_pairs / scales[:, None], np.uint8)}

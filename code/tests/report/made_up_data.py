@@ -86,7 +86,7 @@ def _templates(random, main, num_channels, width):
 
 def make_large_report_data(num_units=500):
     """A 384-channel recording of an hour at its fullest."""
-    data = make_report_data(num_units, num_spikes=300_000, num_channels=384)
+    data = make_report_data(num_units, num_spikes=2_000_000, num_channels=384)
     random = np.random.default_rng(1)
     waveforms = random.normal(0, 20, (60 * num_units, 90)).astype(np.float32)
     metrics = data.metrics | {f"metric_{index}": random.normal(0, 1, num_units) for index in range(54)}
@@ -96,4 +96,5 @@ def make_large_report_data(num_units=500):
         waveforms=WaveformSample(waveforms, np.arange(num_units + 1) * 60, 30),
         metrics=metrics,
         noise_levels=random.uniform(5, 10, 384),
+        correlograms=dataclasses.replace(data.correlograms, counts=data.correlograms.counts * 100),
     )
