@@ -108,7 +108,7 @@ def _run(arguments: Arguments) -> int:
     if arguments.verify_folder is not None:
         from ephys_postprocess.commands.verify import verify
 
-        code = verify(arguments.verify_folder, execution.num_jobs)
+        code = verify(arguments.verify_folder, execution.num_threads)
         if arguments.num_units_to_audit is None:
             return code
         execution = replace(execution, results_folder=arguments.verify_folder)
@@ -122,7 +122,7 @@ def _run(arguments: Arguments) -> int:
     if arguments.report_of is not None:
         from ephys_postprocess.commands.report import remake_report
 
-        return remake_report(arguments.report_of, arguments.report_folder, execution.num_jobs)
+        return remake_report(arguments.report_of, arguments.report_folder, execution.num_threads)
     if arguments.from_result is not None:
         from ephys_postprocess.commands.export_phy import export_finished_result
 

@@ -40,7 +40,7 @@ def export_result(result_folder: Path, folder: PhyFolder, execution, log: StageL
         else execution.chunk_samples(traces.sampling_frequency_hz, traces.num_channels, traces.dtype.itemsize)
     )
     with log.stage("export_phy", result.spikes.num_spikes) as stage:
-        export_phy(result, folder, traces, chunk_samples, execution.num_jobs, stage)
+        export_phy(result, folder, traces, chunk_samples, execution.num_threads, stage)
     logger.info("  for phy: %s", folder.folder / "params.py")
 
 

@@ -130,9 +130,9 @@ def _begin_result(
 ) -> tuple[SortingAnalyzer, ResultStore]:
     """The analyzer of the units kept and its store; the spikes are in the store alone."""
     loaded = inputs.loaded
-    sorting, sparsity, main_channels = keep_units(loaded.sorting, sampled, kept.is_kept)
+    sorting, sparsity, main_channel_indices = keep_units(loaded.sorting, sampled, kept.is_kept)
     analyzer = make_analyzer(
-        loaded.recording_to_read, sorting, sparsity, main_channels, return_in_uV=inputs.return_in_uV
+        loaded.recording_to_read, sorting, sparsity, main_channel_indices, return_in_uV=inputs.return_in_uV
     )
     store = ResultStore(
         files.building, analyzer, loaded.recording_to_store, inputs.num_threads, described=loaded.words_to_store

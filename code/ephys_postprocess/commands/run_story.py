@@ -27,7 +27,12 @@ class RunStory:
         self._bytes = 0
         folders = {name: str(getattr(execution, f"{name}_folder")) for name in ("data", "results", "scratch")}
         self._emit(
-            "run_started", None, version=__version__, **folders, recordings=recording_names, num_jobs=execution.num_jobs
+            "run_started",
+            None,
+            version=__version__,
+            **folders,
+            recordings=recording_names,
+            n_jobs=execution.num_threads,
         )
 
     @contextmanager
@@ -57,7 +62,7 @@ class RunStory:
             self._emit("recording_started", name, index=index, total=total)
             logger.info(
                 "%s: started %s, %d thread(s)",
-                *(name, datetime.now().astimezone().isoformat(" ", "seconds"), self._execution.num_jobs),
+                *(name, datetime.now().astimezone().isoformat(" ", "seconds"), self._execution.num_threads),
             )
             yield tell_end
 

@@ -17,12 +17,12 @@ def keep_units(sorting, sampled: SampledTemplates, is_kept: np.ndarray):
     return kept, sparsity, sampled.main_channel_indices[is_kept]
 
 
-def make_analyzer(recording, sorting, sparsity: ChannelSparsity | None, main_channels, *, return_in_uV: bool):
+def make_analyzer(recording, sorting, sparsity: ChannelSparsity | None, main_channel_indices, *, return_in_uV: bool):
     """A SortingAnalyzer in memory; its extensions' data may live elsewhere."""
     return SortingAnalyzer.create(
         sorting,
         recording,
-        main_channel_indices=main_channels,
+        main_channel_indices=main_channel_indices,
         format="memory",
         sparsity=sparsity,
         return_in_uV=return_in_uV,

@@ -118,7 +118,7 @@ def _open_workspace(analyzer, sink: AnalyzerSink, execution: Execution) -> Works
     traces = trace_source(analyzer.recording, return_in_uV=analyzer.return_in_uV) if _has_traces(analyzer) else None
     itemsize = 2 if traces is None else traces.dtype.itemsize
     chunk_samples = execution.chunk_samples(analyzer.sampling_frequency, analyzer.get_num_channels(), itemsize)
-    return Workspace(analyzer, traces, sink, execution.num_jobs, chunk_samples, execution.scratch_folder)
+    return Workspace(analyzer, traces, sink, execution.num_threads, chunk_samples, execution.scratch_folder)
 
 
 def _has_traces(analyzer) -> bool:

@@ -101,7 +101,9 @@ def _write_dense(work: Workspace, extension, key: str, packed: np.ndarray, dtype
 
 def spike_amplitudes(work: Workspace, _extension) -> SpikeAmplitudes:
     in_uV = work.analyzer.return_in_uV
-    shifts = find_peak_shifts(work.average_templates, work.main_channel_indices, work.nbefore, work.analyzer.peak_sign)
+    shifts = find_peak_shifts(
+        work.average_templates, work.main_channel_indices, work.num_before, work.analyzer.peak_sign
+    )
     return SpikeAmplitudes(
         work.spikes,
         work.main_channel_indices,
@@ -123,7 +125,7 @@ def amplitude_scalings(work: Workspace, extension) -> AmplitudeScalings:
     )
     traces = work.traces
     return AmplitudeScalings(
-        work.spikes, work.average_templates, work.nbefore, mask, traces.exact_gains, traces.exact_offsets, **options
+        work.spikes, work.average_templates, work.num_before, mask, traces.exact_gains, traces.exact_offsets, **options
     )
 
 
@@ -164,7 +166,7 @@ def unit_locations(work: Workspace, extension) -> dict:
         sparsity,
         work.main_channel_indices,
         work.channel_locations_um,
-        work.nbefore,
+        work.num_before,
         work.sampling_frequency_hz,
         dtype=work.templates_dtype,
         **options,

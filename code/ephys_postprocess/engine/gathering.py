@@ -64,8 +64,8 @@ def _selection_of_all(inputs, sampled, parameters):
     random_spikes = parameters.extensions.random_spikes
     sampling = random_spikes.arguments() if random_spikes is not None else {"seed": parameters.seed}
     rows = select_random_spikes(spikes, **random_spike_arguments(sampling))
-    nbefore, nafter = (ms_to_samples(ms, rate_hz) for ms in (DEDUPLICATION_MS_BEFORE, DEDUPLICATION_MS_AFTER))
-    return WaveformSelection(spikes, rows, Sparsity(np.asarray(sampled.sparsity.mask)), nbefore, nafter)
+    num_before, num_after = (ms_to_samples(ms, rate_hz) for ms in (DEDUPLICATION_MS_BEFORE, DEDUPLICATION_MS_AFTER))
+    return WaveformSelection(spikes, rows, Sparsity(np.asarray(sampled.sparsity.mask)), num_before, num_after)
 
 
 def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
@@ -78,8 +78,8 @@ def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
     sparsity = Sparsity(np.asarray(sampled.sparsity.mask)[is_expected])
     selected = WaveformSelection(expected, rows, sparsity, 0, 0).trains  # alone, so that those of all units go
     rate_hz = inputs.traces.sampling_frequency_hz
-    nbefore, nafter = (ms_to_samples(ms, rate_hz) for ms in (window.ms_before, window.ms_after))
-    return WaveformSelection(selected, np.arange(rows.size), sparsity, nbefore, nafter)
+    num_before, num_after = (ms_to_samples(ms, rate_hz) for ms in (window.ms_before, window.ms_after))
+    return WaveformSelection(selected, np.arange(rows.size), sparsity, num_before, num_after)
 
 
 def _of_units(spikes: SpikeTrains, is_wanted: np.ndarray) -> SpikeTrains:

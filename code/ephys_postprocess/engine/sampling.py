@@ -42,14 +42,14 @@ def find_main_channels_of(traces: TraceSource, spikes: SpikeTrains, seed: int, c
     SpikeInterface 0.105.3 `estimate_main_channel_from_recording`, which compares raw counts: the same channels where
     all have one positive gain and no offset.
     """
-    templates, nbefore = _rough_templates(traces, spikes, seed, chunk_samples, num_threads)
-    return find_main_channels(templates, PEAK_SIGN, PEAK_MODE, nbefore)
+    templates, num_before = _rough_templates(traces, spikes, seed, chunk_samples, num_threads)
+    return find_main_channels(templates, PEAK_SIGN, PEAK_MODE, num_before)
 
 
 def sample_templates(
     recording,
     sorting,
-    main_channels: np.ndarray | None,
+    main_channel_indices: np.ndarray | None,
     traces: TraceSource,
     spikes: SpikeTrains,
     parameters,
@@ -58,36 +58,36 @@ def sample_templates(
 ) -> SampledTemplates:
     """Main channels and sparsity, and where the templates of the same spikes peak.
 
-    `main_channels` (int64, (num_units,)) are those that the sorter chose; they are estimated where it is None.
+    `main_channel_indices` (int64, (num_units,)) are those that the sorter chose; they are estimated where it is None.
 
     References
     ----------
     SpikeInterface 0.105.3 `create_sorting_analyzer`.
     """
     work, templates = (chunk_samples, num_threads), None
-    if main_channels is None:
-        templates, nbefore = _rough_templates(traces, spikes, parameters.seed, *work)
-        main_channels = find_main_channels(templates, PEAK_SIGN, PEAK_MODE, nbefore)
+    if main_channel_indices is None:
+        templates, num_before = _rough_templates(traces, spikes, parameters.seed, *work)
+        main_channel_indices = find_main_channels(templates, PEAK_SIGN, PEAK_MODE, num_before)
     asked = None if parameters.sparsity is None else parameters.sparsity.arguments()
-    sparsity = choose_unit_channels(recording, sorting, traces, spikes, main_channels, asked, *work)
+    sparsity = choose_unit_channels(recording, sorting, traces, spikes, main_channel_indices, asked, *work)
     peaks = None
     if templates is not None:
-        templates[:, nbefore] *= sparsity.mask  # amplitudes are those of a unit's own channels
-        peaks = template_peaks(templates, main_channels, nbefore)
-    return SampledTemplates(main_channels, sparsity, parameters.sparsity is None, peaks)
+        templates[:, num_before] *= sparsity.mask  # amplitudes are those of a unit's own channels
+        peaks = template_peaks(templates, main_channel_indices, num_before)
+    return SampledTemplates(main_channel_indices, sparsity, parameters.sparsity is None, peaks)
 
 
 def _rough_templates(traces, spikes, seed, chunk_samples, num_threads):
     """float32 (num_units, num_samples, num_channels), comparable between channels; the spike's own sample."""
-    nbefore = ms_to_samples(MAIN_CHANNEL_MS_BEFORE, spikes.sampling_frequency_hz)
-    nafter = ms_to_samples(MAIN_CHANNEL_MS_AFTER, spikes.sampling_frequency_hz)
+    num_before = ms_to_samples(MAIN_CHANNEL_MS_BEFORE, spikes.sampling_frequency_hz)
+    num_after = ms_to_samples(MAIN_CHANNEL_MS_AFTER, spikes.sampling_frequency_hz)
     rows = select_random_spikes(
-        spikes, "uniform", NUM_SPIKES_FOR_MAIN_CHANNEL, margin_samples=max(nbefore, nafter), seed=seed
+        spikes, "uniform", NUM_SPIKES_FOR_MAIN_CHANNEL, margin_samples=max(num_before, num_after), seed=seed
     )
-    templates = average_dense_templates(traces, spikes, rows, nbefore, nafter, chunk_samples, num_threads)
+    templates = average_dense_templates(traces, spikes, rows, num_before, num_after, chunk_samples, num_threads)
     templates = Scaling.of(traces).comparable(templates)
     templates[np.bincount(spikes.unit_indices[rows], minlength=spikes.num_units) == 0] = 0.0
-    return templates, nbefore
+    return templates, num_before
 
 
 def random_spike_arguments(params: dict) -> dict:

@@ -34,7 +34,7 @@ def choose_unit_channels(
     sorting,
     traces: TraceSource,
     spikes: SpikeTrains,
-    main_channels: np.ndarray,
+    main_channel_indices: np.ndarray,
     parameters: dict | None,
     chunk_samples: int,
     num_threads: int,
@@ -57,21 +57,23 @@ def choose_unit_channels(
     asked = DEFAULTS | {name: value for name, value in parameters.items() if value is not None}
     locations_um = recording.get_channel_locations() if asked["method"] in ("radius", "closest_channels") else None
     if asked["method"] == "radius":
-        mask = ways.within_radius(main_channels, locations_um, asked["radius_um"])
+        mask = ways.within_radius(main_channel_indices, locations_um, asked["radius_um"])
     elif asked["method"] == "closest_channels":
-        mask = ways.closest(main_channels, locations_um, asked["num_channels"])
+        mask = ways.closest(main_channel_indices, locations_um, asked["num_channels"])
     elif asked["method"] == "by_property":
-        mask = _with_main_channels(mask_by_property(recording, sorting, asked["by_property"]), main_channels, sorting)
+        mask = _with_main_channels(
+            mask_by_property(recording, sorting, asked["by_property"]), main_channel_indices, sorting
+        )
     else:
         amplitudes = _amplitudes(traces, spikes, asked, chunk_samples, num_threads)
         if asked["method"] == "best_channels":
-            mask = ways.largest(main_channels, amplitudes, asked["num_channels"])
+            mask = ways.largest(main_channel_indices, amplitudes, asked["num_channels"])
         else:
             noise = None
             if asked["method"] == "snr":
                 slices = draw_random_slices(traces.segment_lengths, seed=0)
                 noise = compute_noise_levels(traces, slices, num_threads=num_threads)
-            mask = ways.above_threshold(main_channels, amplitudes, asked["threshold"], noise)
+            mask = ways.above_threshold(main_channel_indices, amplitudes, asked["threshold"], noise)
     return ChannelSparsity(mask, sorting.unit_ids, recording.channel_ids)
 
 
@@ -93,24 +95,24 @@ def mask_by_property(recording, sorting, name: str) -> np.ndarray:
     return mask
 
 
-def _with_main_channels(mask, main_channels, sorting):
+def _with_main_channels(mask, main_channel_indices, sorting):
     rows = np.arange(len(mask))
-    is_outside = ~mask[rows, main_channels]
+    is_outside = ~mask[rows, main_channel_indices]
     if is_outside.any():
         names = ", ".join(str(unit) for unit in sorting.unit_ids[is_outside])
         logger.warning("  main channel outside the channels of its property, so added to them: units %s", names)
-    mask[rows, main_channels] = True
+    mask[rows, main_channel_indices] = True
     return mask
 
 
 def _amplitudes(traces, spikes, asked, chunk_samples, num_threads):
     """float64 (num_units, num_channels) in µV, or in counts where traces are used unscaled."""
-    nbefore = max(1, ms_to_samples(asked["ms_before"], spikes.sampling_frequency_hz))
-    nafter = max(1, ms_to_samples(asked["ms_after"], spikes.sampling_frequency_hz))
+    num_before = max(1, ms_to_samples(asked["ms_before"], spikes.sampling_frequency_hz))
+    num_after = max(1, ms_to_samples(asked["ms_after"], spikes.sampling_frequency_hz))
     rows = select_random_spikes(
-        spikes, "uniform", asked["num_spikes_for_sparsity"], margin_samples=max(nbefore, nafter), seed=SEED
+        spikes, "uniform", asked["num_spikes_for_sparsity"], margin_samples=max(num_before, num_after), seed=SEED
     )
-    counts = average_dense_templates(traces, spikes, rows, nbefore, nafter, chunk_samples, num_threads)
+    counts = average_dense_templates(traces, spikes, rows, num_before, num_after, chunk_samples, num_threads)
     templates = counts * traces.exact_gains + traces.exact_offsets
     templates[np.bincount(spikes.unit_indices[rows], minlength=spikes.num_units) == 0] = 0.0
-    return ways.channel_amplitudes(templates, nbefore, asked["peak_sign"], asked["amplitude_mode"])
+    return ways.channel_amplitudes(templates, num_before, asked["peak_sign"], asked["amplitude_mode"])

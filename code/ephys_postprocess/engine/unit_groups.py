@@ -82,9 +82,9 @@ class UnitGroup:
         return self._work.main_channel_indices[self._units]
 
     @property
-    def nbefore(self) -> int:
+    def num_before(self) -> int:
         """Samples of a template before the spike."""
-        return self._work.nbefore
+        return self._work.num_before
 
     @property
     def peak_sign(self) -> str:

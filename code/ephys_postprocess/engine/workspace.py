@@ -103,7 +103,7 @@ class Workspace:
         return data["average"] if "average" in data else data["median"]
 
     @property
-    def nbefore(self) -> int:
+    def num_before(self) -> int:
         """Samples of a template before the spike."""
         return self.analyzer.get_extension("templates").nbefore
 

@@ -81,7 +81,7 @@ def open_traces(
     """Decide how traces are read, and take the fingerprint of what the result will be made from."""
     recording = loaded.recording_to_read
     return_in_uV = parameters.return_in_uV and can_return_in_uV(recording)
-    guard_roots(recording, execution.num_jobs)
+    guard_roots(recording, execution.num_threads)
     traces = trace_source(recording, return_in_uV=return_in_uV)
     spikes = spike_trains(loaded.sorting, traces.segment_lengths)
     survey = survey_traces(traces)
@@ -118,7 +118,7 @@ def open_traces(
         traces=traces,
         spikes=spikes,
         return_in_uV=return_in_uV,
-        num_threads=execution.num_jobs,
+        num_threads=execution.num_threads,
         chunk_samples=_chunk_samples(traces, execution),
         scratch_folder=execution.scratch_folder,
     )
@@ -133,13 +133,13 @@ def _chunk_samples(traces: TraceSource, execution: Execution) -> int:
     rate_hz, itemsize = traces.sampling_frequency_hz, traces.dtype.itemsize
     if traces.fixed_chunk_samples is not None:
         traces.most_at_once = num_chunks_that_fit(traces.fixed_chunk_samples, traces.num_channels, itemsize)
-        if traces.most_at_once < execution.num_jobs:
+        if traces.most_at_once < execution.num_threads:
             logger.warning("  Too little memory: %d stretch(es) of traces are read at a time.", traces.most_at_once)
         return traces.fixed_chunk_samples
     if isinstance(traces, RawTraces):
         traces.is_larger_than_memory = traces.num_bytes > available_memory_bytes()
     asked = execution.chunk_samples(rate_hz, traces.num_channels, itemsize)
-    fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_jobs)
+    fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_threads)
     if fitting < asked:
         logger.warning(
             "  Too little memory for chunks of %.3g s: traces are read %.3g s at a time.",

@@ -40,14 +40,14 @@ class LocationGrid(NamedTuple):
 
 
 def build_location_grid(
-    channel_locations_um, main_channels, radius_um=40.0, upsampling_um=5.0, margin_um=50.0, weight_method=None
+    channel_locations_um, main_channel_indices, radius_um=40.0, upsampling_um=5.0, margin_um=50.0, weight_method=None
 ):
-    """The grid around every channel that occurs in `main_channels`.
+    """The grid around every channel that occurs in `main_channel_indices`.
 
     Parameters
     ----------
     channel_locations_um : float64 (num_channels, 2)
-    main_channels : int64 (any,)
+    main_channel_indices : int64 (any,)
         Channels to prepare; duplicates are welcome.
     radius_um, upsampling_um, margin_um : float
         Reach of a main channel, pitch of the grid, and how far the grid goes beyond the outermost contacts.
@@ -65,7 +65,7 @@ def build_location_grid(
     """
     locations = np.asarray(channel_locations_um, dtype=np.float64)[:, :2]
     axes = grid_axes(locations, upsampling_um, margin_um)
-    groups = np.unique(np.asarray(main_channels, dtype=np.int64))
+    groups = np.unique(np.asarray(main_channel_indices, dtype=np.int64))
     parts = [_group_around(locations, channel, axes, radius_um, dict(weight_method or {})) for channel in groups]
     z_factors, _ = layers(**dict(weight_method or {}))
     return _pack(locations.shape[0], groups, parts, z_factors)

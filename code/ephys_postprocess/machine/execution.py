@@ -24,7 +24,7 @@ CAPSULE_FOLDER = Path(os.path.abspath(__file__)).parents[3]  # noqa: PTH100 - re
 class Execution:
     """What the caller chose about carrying out a run."""
 
-    num_jobs: int = 1  # threads, at least 1
+    num_threads: int = 1  # threads, at least 1
     data_folder: Path = CAPSULE_FOLDER / "data"
     results_folder: Path = CAPSULE_FOLDER / "results"
     scratch_folder: Path = CAPSULE_FOLDER / "scratch"
@@ -42,7 +42,7 @@ class Execution:
     chunk_memory_bytes: int | None = None  # of one thread
     total_memory_bytes: int | None = None  # of all threads
     job_kwargs_without_effect: tuple[str, ...] = ()
-    cores: CoreCount | None = None  # where num_jobs comes from
+    cores: CoreCount | None = None  # where num_threads comes from
 
     @property
     def progress_style(self) -> str:
@@ -67,7 +67,7 @@ class Execution:
         """
         memory = self.chunk_memory_bytes
         if memory is None and self.total_memory_bytes is not None:
-            memory = self.total_memory_bytes // self.num_jobs
+            memory = self.total_memory_bytes // self.num_threads
         if self.chunk_size_samples is not None:
             return self.chunk_size_samples
         if memory is not None:
@@ -76,7 +76,7 @@ class Execution:
         return max(1, int(duration_s * sampling_frequency_hz))
 
 
-def count_jobs(wanted: int | float, num_cores: int) -> int:
+def count_threads(wanted: int | float, num_cores: int) -> int:
     """Number of threads: `wanted`, but at least 1 and at most `num_cores`.
 
     Parameters
@@ -119,7 +119,7 @@ def make_execution(
         progress = "plain" if job_kwargs.progress_bar is False else "auto"
     is_sized = any(name in job_kwargs for name in ("chunk_size", "chunk_memory", "total_memory"))
     return Execution(
-        num_jobs=count_jobs(wanted, cores.count),
+        num_threads=count_threads(wanted, cores.count),
         progress=progress,
         scratch_folder=scratch_folder or default_scratch(),
         chunk_duration_s=job_kwargs.chunk_duration or (None if is_sized else DEFAULT_CHUNK_DURATION_S),

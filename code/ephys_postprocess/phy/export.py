@@ -145,11 +145,11 @@ def _write_principal_components(result, building, traces, chunk_samples, num_thr
         return
     models = _stored_models(result)
     window, rate_hz = result.extensions.params("waveforms"), result.analyzer.sampling_frequency
-    nbefore, nafter = (ms_to_samples(window[name], rate_hz) for name in ("ms_before", "ms_after"))
+    num_before, num_after = (ms_to_samples(window[name], rate_hz) for name in ("ms_before", "ms_after"))
     spikes, sparsity = result.spikes, result.sparsity
     with phy_export.open_pc_features(building, spikes.num_spikes, models.components.shape[1], sparsity) as features:
         consumer = AllSpikeProjections(
-            models, spikes, sparsity, nbefore, nafter, traces.gains, traces.offsets, projections=features
+            models, spikes, sparsity, num_before, num_after, traces.gains, traces.offsets, projections=features
         )
         run_trace_pass(traces, spikes, [consumer], chunk_samples, num_threads, stage.advance)
 

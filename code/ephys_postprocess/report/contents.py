@@ -129,7 +129,7 @@ class ReportData:
     run: Run
     probe: Probe
     unit_ids: tuple[str, ...]
-    main_channels: np.ndarray  # int64 (num_units,): indices of channels
+    main_channel_indices: np.ndarray  # int64 (num_units,): indices of channels
     spikes: Spikes
     is_in_uV: bool
     locations_um: np.ndarray | None = None  # float64 (num_units, 2 or 3)

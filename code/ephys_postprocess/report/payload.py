@@ -62,11 +62,11 @@ def _identity(data) -> str:
 def _units(data):
     locations = data.locations_um
     if locations is None:
-        locations = data.probe.locations_um[data.main_channels]
+        locations = data.probe.locations_um[data.main_channel_indices]
     return {
         "ids": list(data.unit_ids),
         "are_integers": data.unit_ids_are_integers,
-        "main_channels": pack(data.main_channels, np.int32),
+        "main_channels": pack(data.main_channel_indices, np.int32),
         "locations": pack(locations[:, :2], np.float32),
         "has_locations": data.locations_um is not None,
         "num_spikes": pack(np.bincount(data.spikes.unit_indices, minlength=data.num_units), np.float64),

@@ -55,5 +55,5 @@ def _chosen_pairs(data, neighbours, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _distances_um(data) -> np.ndarray:
     """float64 (num_units, num_units)."""
-    places = data.probe.locations_um[data.main_channels] if data.locations_um is None else data.locations_um
+    places = data.probe.locations_um[data.main_channel_indices] if data.locations_um is None else data.locations_um
     return np.linalg.norm(places[:, None, :2] - places[None, :, :2], axis=2)

@@ -97,7 +97,7 @@ def rates(data: ReportData) -> dict:
 
 def _converter_step(data, unit_index) -> float:
     steps = data.spikes.converter_steps
-    return float("nan") if steps is None else float(steps[data.main_channels[unit_index]])
+    return float("nan") if steps is None else float(steps[data.main_channel_indices[unit_index]])
 
 
 def _scaled_times(data, rows):

@@ -46,7 +46,7 @@ def read_report_data(
     """
     extensions = StoredExtensions(analyzer)
     average = read_average(extensions)
-    main_channels = _main_channels(analyzer, average)
+    main_channel_indices = _main_channels(analyzer, average)
     data_process = data_process or {}
     output = data_process.get("output_parameters") or {}
     spikes = _spikes(analyzer, extensions)
@@ -56,15 +56,15 @@ def read_report_data(
         probe=_probe(analyzer),
         unit_ids=tuple(str(unit_id) for unit_id in analyzer.unit_ids),
         unit_ids_are_integers=np.asarray(analyzer.unit_ids).dtype.kind in "iu",
-        main_channels=main_channels,
+        main_channel_indices=main_channel_indices,
         spikes=spikes,
         is_in_uV=bool(analyzer.return_in_uV),
         locations_um=_floats(extensions.array("unit_locations", "unit_locations")),
         metrics=metrics,
         sources=sources,
         properties=_properties(analyzer.sorting),
-        templates=read_templates(analyzer, extensions, average, main_channels),
-        waveforms=read_waveforms(analyzer, extensions, spikes.unit_indices, main_channels, num_threads),
+        templates=read_templates(analyzer, extensions, average, main_channel_indices),
+        waveforms=read_waveforms(analyzer, extensions, spikes.unit_indices, main_channel_indices, num_threads),
         correlograms=_correlograms(extensions),
         similarity=_floats(extensions.array("template_similarity", "similarity")),
         noise_levels=_floats(extensions.array("noise_levels", "noise_levels")),

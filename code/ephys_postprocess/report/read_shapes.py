@@ -30,7 +30,7 @@ def _shown_samples(analyzer, extensions, extension_name: str) -> tuple[int, int,
     return num_before - num_shown_before, num_before + round(SHOWN_MS_AFTER * rate_khz), num_shown_before
 
 
-def read_templates(analyzer, extensions, average, main_channels) -> Templates | None:
+def read_templates(analyzer, extensions, average, main_channel_indices) -> Templates | None:
     if average is None or not len(average):
         return None
     first, last, num_before = _shown_samples(analyzer, extensions, "templates")
@@ -38,31 +38,31 @@ def read_templates(analyzer, extensions, average, main_channels) -> Templates | 
     sizes = np.ptp(average, axis=1)
     if analyzer.sparsity is not None:
         sizes = np.where(analyzer.sparsity.mask, sizes, -1.0)
-    sizes[np.arange(len(sizes)), main_channels] = np.inf
+    sizes[np.arange(len(sizes)), main_channel_indices] = np.inf
     largest = np.argsort(-sizes, axis=1, kind="stable")[:, :MAX_CHANNELS]
     is_own = np.take_along_axis(sizes, largest, axis=1) >= 0
     width = int(is_own.sum(axis=1).max())
     channels = np.where(is_own, largest, -1)[:, :width]
     values = np.take_along_axis(average, np.maximum(channels, 0)[:, None, :], axis=2)
     values = np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32)
-    return Templates(channels, values, num_before, _main_stds(extensions, main_channels, first, last))
+    return Templates(channels, values, num_before, _main_stds(extensions, main_channel_indices, first, last))
 
 
-def _main_stds(extensions, main_channels, first: int, last: int) -> np.ndarray | None:
+def _main_stds(extensions, main_channel_indices, first: int, last: int) -> np.ndarray | None:
     """float32 (num_units, num_samples): of each unit on its main channel; a block of the store at a time."""
     stored = extensions.array("templates", "std")
     if stored is None:
         return None
-    rows = stored.chunks[0] if hasattr(stored, "chunks") else len(main_channels)
+    rows = stored.chunks[0] if hasattr(stored, "chunks") else len(main_channel_indices)
     blocks = []
-    for start in range(0, len(main_channels), rows):
-        main = main_channels[start : start + rows]
+    for start in range(0, len(main_channel_indices), rows):
+        main = main_channel_indices[start : start + rows]
         block = np.asarray(stored[start : start + rows, first:last])
         blocks.append(block[np.arange(len(main)), :, main].astype(np.float32))
     return np.concatenate(blocks)
 
 
-def read_waveforms(analyzer, extensions, unit_indices, main_channels, num_threads) -> WaveformSample | None:
+def read_waveforms(analyzer, extensions, unit_indices, main_channel_indices, num_threads) -> WaveformSample | None:
     stored = extensions.array("waveforms", "waveforms")
     selected = extensions.array("random_spikes", "random_spikes_indices")
     if stored is None or selected is None or not len(selected):
@@ -71,9 +71,9 @@ def read_waveforms(analyzer, extensions, unit_indices, main_channels, num_thread
     num_units = analyzer.get_num_units()
     rows_per_block = stored.chunks[0] if hasattr(stored, "chunks") else 1
     chosen = choose_rows(unit_of_row, num_units, WAVEFORMS_PER_UNIT, rows_per_block)
-    columns = main_channels
+    columns = main_channel_indices
     if analyzer.sparsity is not None:  # waveforms are packed left
-        columns = (np.cumsum(analyzer.sparsity.mask, axis=1) - 1)[np.arange(num_units), main_channels]
+        columns = (np.cumsum(analyzer.sparsity.mask, axis=1) - 1)[np.arange(num_units), main_channel_indices]
     rows = np.concatenate(chosen)
     first, last, num_before = _shown_samples(analyzer, extensions, "waveforms")
     window = slice(first, min(last, stored.shape[1]))

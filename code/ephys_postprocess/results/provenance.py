@@ -23,7 +23,7 @@ class RunRecord:
     end: datetime
     parameters: dict  # effective, complete
     fingerprint: str  # hash of what can change the result
-    num_jobs: int
+    num_threads: int
     inputs: list[str]
     counts: dict[str, int]
     duplicates: list[dict]
@@ -91,7 +91,7 @@ def _output_parameters(record: RunRecord) -> dict:
         "missing_values": record.missing_values,
         "inputs": record.inputs,
         "integrity": record.integrity,
-        "n_jobs": record.num_jobs,
+        "n_jobs": record.num_threads,
         "parameters_fingerprint": record.fingerprint,
         "stages": record.stages,
         "versions": library_versions(),

@@ -85,7 +85,7 @@ def _run_record(computed: ComputedRecording, missing: list[MissingValues]) -> Ru
         end=datetime.now().astimezone(),
         parameters=computed.parameters.arguments(),
         fingerprint=computed.parameters.fingerprint(),
-        num_jobs=inputs.num_threads,
+        num_threads=inputs.num_threads,
         inputs=list(loaded.input_files),
         counts={
             "num_units_in": num_units + len(computed.duplicates),

@@ -38,7 +38,7 @@ def params_file(tmp_path):
 def test_no_arguments_mean_the_defaults():
     arguments = parse_arguments([])
     assert arguments.parameters == Parameters()
-    assert arguments.execution.num_jobs == NUM_CORES
+    assert arguments.execution.num_threads == NUM_CORES
     assert arguments.execution.progress == "auto"
     assert arguments.warnings == ()
     assert not arguments.is_example
@@ -91,12 +91,12 @@ def test_forms_of_parameters(argv, threshold, motion, params_file):
     ],
 )
 def test_forms_of_n_jobs(argv, jobs, params_file):
-    assert parse_arguments([params_file if word == "FILE" else word for word in argv]).execution.num_jobs == jobs
+    assert parse_arguments([params_file if word == "FILE" else word for word in argv]).execution.num_threads == jobs
 
 
 def test_schedulers_limit_n_jobs(monkeypatch):
     monkeypatch.setenv("CO_CPUS", "1")
-    assert parse_arguments(["--n-jobs", "16"]).execution.num_jobs == 1
+    assert parse_arguments(["--n-jobs", "16"]).execution.num_threads == 1
 
 
 def test_skip_extensions():

@@ -69,11 +69,11 @@ EXPECTED = {  # label: threads, what was said
 
 @pytest.mark.parametrize("label", EXPECTED)
 def test_a_form_runs_with_what_it_says(forms, label, files_of, metadata_copies):
-    num_jobs, said = EXPECTED[label]
+    num_threads, said = EXPECTED[label]
     done = forms[label]
     assert done.exit_code == 0, done.text
     assert done.names() == files_of(NAME) | metadata_copies
-    assert done.data_process(NAME)["output_parameters"]["n_jobs"] == num_jobs
+    assert done.data_process(NAME)["output_parameters"]["n_jobs"] == num_threads
     parameters = done.parameters(NAME)
     assert {name: parameters[name] for name in said} == said
     assert done.extensions(NAME) == set(parameters["extensions"]) == THREE

@@ -80,10 +80,10 @@ def test_phy_gets_the_projections_and_not_zeros(analyzer, projections, tmp_path)
     spikes = analyzer.sorting.to_spike_vector()
     assert features.shape[:2] == (len(spikes), NUM_COMPONENTS)
     rows = analyzer.get_extension("random_spikes").data["random_spikes_indices"]
-    nafter, num_samples = analyzer.get_extension("waveforms").nafter, analyzer.get_total_samples()
+    num_after, num_samples = analyzer.get_extension("waveforms").nafter, analyzer.get_total_samples()
     compared = 0
     for position, row in enumerate(rows):
-        if spikes["sample_index"][row] + nafter > num_samples:
+        if spikes["sample_index"][row] + num_after > num_samples:
             continue  # SpikeInterface's export leaves spikes whose window is cut at 0
         unit = spikes["unit_index"][row]
         channels = np.flatnonzero(analyzer.sparsity.mask[unit])

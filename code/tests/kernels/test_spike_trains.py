@@ -190,7 +190,7 @@ def test_bad_parameters_are_refused():
 @pytest.mark.parametrize(("sign", "shift"), [("neg", -1), ("pos", 1), ("both", 1)])
 def test_template_peaks(sign, shift):
     templates = np.array([[[0.0, 0], [-2, 9], [1, -4], [3, 0]]], dtype=np.float32)
-    shifts, amplitudes = template_peaks(templates, np.array([0]), nbefore=2, peak_sign=sign)
+    shifts, amplitudes = template_peaks(templates, np.array([0]), num_before=2, peak_sign=sign)
     assert shifts.tolist() == [shift]
     assert amplitudes.tolist() == [4.0]
 

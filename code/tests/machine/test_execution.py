@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ephys_postprocess.machine.cores import cgroup_quota, usable_cores
-from ephys_postprocess.machine.execution import Execution, count_jobs, default_scratch, make_execution
+from ephys_postprocess.machine.execution import Execution, count_threads, default_scratch, make_execution
 from ephys_postprocess.parameters.job_kwargs import JobKwargs
 from ephys_postprocess.parameters.text import job_count
 
@@ -32,7 +32,7 @@ from ephys_postprocess.parameters.text import job_count
     ],
 )
 def test_number_of_jobs(text, jobs):
-    assert count_jobs(job_count(text), 8) == jobs
+    assert count_threads(job_count(text), 8) == jobs
 
 
 @pytest.mark.parametrize("text", ["x", "", "1.5", "-0.5", "nan", "inf", True, None, [1]])
@@ -42,8 +42,8 @@ def test_no_number_of_jobs(text):
 
 
 def test_a_share_is_not_lost_to_rounding():
-    assert count_jobs(0.7, 10) == 7
-    assert count_jobs(0.29, 100) == 29
+    assert count_threads(0.7, 10) == 7
+    assert count_threads(0.29, 100) == 29
 
 
 @pytest.fixture
@@ -101,11 +101,11 @@ def test_cgroup_1_without_quota(tmp_path):
 @pytest.mark.usefixtures("many_cores")
 def test_single_flags_win_over_job_kwargs():
     job_kwargs = JobKwargs(n_jobs=4, progress_bar=False)
-    assert make_execution(job_kwargs, environment={}).num_jobs == 4
+    assert make_execution(job_kwargs, environment={}).num_threads == 4
     assert make_execution(job_kwargs, environment={}).progress == "plain"
-    assert make_execution(job_kwargs, n_jobs=2, progress="json", environment={}).num_jobs == 2
+    assert make_execution(job_kwargs, n_jobs=2, progress="json", environment={}).num_threads == 2
     assert make_execution(job_kwargs, progress="json", environment={}).progress_style == "json"
-    assert make_execution(JobKwargs(), environment={"CO_CPUS": "3"}).num_jobs == 3
+    assert make_execution(JobKwargs(), environment={"CO_CPUS": "3"}).num_threads == 3
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_single_flags_win_over_job_kwargs():
 def test_chunk_length(job_kwargs, samples):
     execution = make_execution(JobKwargs(n_jobs=1, **job_kwargs), environment={})
     if "total_memory" in job_kwargs:
-        execution = Execution(num_jobs=2, total_memory_bytes=2_000_000, chunk_duration_s=None)
+        execution = Execution(num_threads=2, total_memory_bytes=2_000_000, chunk_duration_s=None)
     assert execution.chunk_samples(30000.0, 384, 2) == samples
 
 

@@ -164,7 +164,7 @@ def test_an_unknown_parameter_of_a_metric_is_refused(stock):
 def test_all_cores_are_those_that_the_scheduler_leaves(inputs, monkeypatch):
     monkeypatch.setattr("ephys_postprocess.machine.cores._cores_by_affinity", lambda: 64)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
-    assert [how_to_run({}, n_jobs, None, None).num_jobs for n_jobs in (-1, 64, 0.7, 1)] == [3, 3, 2, 1]
+    assert [how_to_run({}, n_jobs, None, None).num_threads for n_jobs in (-1, 64, 0.7, 1)] == [3, 3, 2, 1]
     with pytest.raises(ParameterError, match=r"n_jobs: must be -1 \(all cores\).*got \"many\""):
         compute(make_analyzer(inputs), "random_spikes", n_jobs="many")
 

@@ -27,12 +27,12 @@ def test_spike_amplitudes_equal_stock(tmp_path, source_name, return_in_uV):
     templates[0, 7] = -500
     expected = compute_spike_amplitudes(analyzer, **ONE_JOB)
 
-    main_channels = analyzer.get_main_channels(outputs="index", with_dict=False)
-    peak_shifts = find_peak_shifts(templates, main_channels, analyzer.get_extension("templates").nbefore)
+    main_channel_indices = analyzer.get_main_channels(outputs="index", with_dict=False)
+    peak_shifts = find_peak_shifts(templates, main_channel_indices, analyzer.get_extension("templates").nbefore)
     assert peak_shifts[0] < -10
     traces = trace_sources(recording, tmp_path, return_in_uV)[source_name]
     scaling = (traces.exact_gains, traces.exact_offsets) if return_in_uV else (None, None)
-    consumer = SpikeAmplitudes(columns_of(sorting, recording), main_channels, peak_shifts, *scaling)
+    consumer = SpikeAmplitudes(columns_of(sorting, recording), main_channel_indices, peak_shifts, *scaling)
     run_trace_pass(traces, columns_of(sorting, recording), [consumer], 10_000, 2)
     assert consumer.amplitudes.dtype == expected.dtype
     np.testing.assert_array_equal(consumer.amplitudes, expected)

@@ -47,7 +47,7 @@ class Case:
             sampling_frequency_hz=30_000.0,
         )
         self.traces = ArrayTraces(counts)
-        self.main_channels = self.analyzer.get_main_channels(outputs="index", with_dict=False).astype(np.int64)
+        self.main_channel_indices = self.analyzer.get_main_channels(outputs="index", with_dict=False).astype(np.int64)
         self.locations_um = self.analyzer.get_channel_locations()
 
     def ours(self, method, chunk_samples=30_000, num_threads=1, spike_retriever_kwargs=None, **method_kwargs):
@@ -55,11 +55,11 @@ class Case:
         if method == "grid_convolution":
             n_peaks = method_kwargs.get("n_peaks", 5000)
             prototype = grid_prototype(
-                self.traces, self.spikes, self.main_channels, seed=SEED, n_peaks=n_peaks, num_threads=num_threads
+                self.traces, self.spikes, self.main_channel_indices, seed=SEED, n_peaks=n_peaks, num_threads=num_threads
             )
         consumer = prepare_spike_locations(
             self.spikes,
-            self.main_channels,
+            self.main_channel_indices,
             self.locations_um,
             method=method,
             method_kwargs=method_kwargs,
@@ -149,14 +149,14 @@ def test_least_squares_too(case):
 
 def test_prototype_reads_only_seconds_with_chosen_spikes(case):
     traces = ArrayTraces(case.traces.segments)
-    grid_prototype(traces, case.spikes, case.main_channels, seed=0, n_peaks=1)
+    grid_prototype(traces, case.spikes, case.main_channel_indices, seed=0, n_peaks=1)
     assert sum(reads.sum() for reads in traces.num_reads) <= 30_000 + 2 * 15
 
 
 def test_shifting_the_probe_shifts_the_spikes(case):
     located = case.ours("center_of_mass")
     shifted_um = case.locations_um + np.array([100.0, -50.0])
-    moved = prepare_spike_locations(case.spikes, case.main_channels, shifted_um, method="center_of_mass")
+    moved = prepare_spike_locations(case.spikes, case.main_channel_indices, shifted_um, method="center_of_mass")
     run_trace_pass(case.traces, case.spikes, [moved], 30_000, 1)
     np.testing.assert_allclose(moved.spike_locations["x"], located["x"] + 100.0, atol=1e-3)  # float32
     np.testing.assert_allclose(moved.spike_locations["y"], located["y"] - 50.0, atol=1e-3)
@@ -175,7 +175,7 @@ def test_shifting_the_probe_shifts_the_spikes(case):
 )
 def test_wrong_parameters_are_refused(case, wrong):
     with pytest.raises(ParameterError):
-        prepare_spike_locations(case.spikes, case.main_channels, case.locations_um, **wrong)
+        prepare_spike_locations(case.spikes, case.main_channel_indices, case.locations_um, **wrong)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_unit_locations_equal_stock(case, method, parameters):
     found = locate_units(
         extension.get_data(),
         Sparsity(case.analyzer.sparsity.mask),
-        case.main_channels,
+        case.main_channel_indices,
         case.locations_um,
         extension.nbefore,
         30_000.0,
@@ -214,8 +214,8 @@ def test_units_in_another_order_are_the_same_units(case):
     mask = case.analyzer.sparsity.mask
     order = np.random.default_rng(0).permutation(8)
     fixed = (case.locations_um, 30, 30_000.0)
-    expected = locate_units(templates, Sparsity(mask), case.main_channels, *fixed)
-    found = locate_units(templates[order], Sparsity(mask[order]), case.main_channels[order], *fixed)
+    expected = locate_units(templates, Sparsity(mask), case.main_channel_indices, *fixed)
+    found = locate_units(templates[order], Sparsity(mask[order]), case.main_channel_indices[order], *fixed)
     np.testing.assert_array_equal(found, expected[order])
 
 

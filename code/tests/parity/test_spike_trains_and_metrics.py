@@ -80,7 +80,7 @@ def arrays(analyzer):
         "noise": data("noise_levels", "noise_levels"),
         "y": data("spike_locations", "spike_locations")["y"],
         "main": analyzer.get_main_channels(outputs="index", with_dict=False),
-        "nbefore": analyzer.get_extension("templates").nbefore,
+        "num_before": analyzer.get_extension("templates").nbefore,
     }
 
 
@@ -136,7 +136,7 @@ def test_isi_histograms(analyzer, spikes):
 
 @pytest.mark.parametrize("strategy", ["minimum_shift", "highest_amplitude", "max_spikes"])
 def test_deduplicate(analyzer, spikes, arrays, strategy):
-    shifts, amplitudes = template_peaks(arrays["templates"], arrays["main"], arrays["nbefore"], analyzer.peak_sign)
+    shifts, amplitudes = template_peaks(arrays["templates"], arrays["main"], arrays["num_before"], analyzer.peak_sign)
     ids = analyzer.unit_ids
     # Copies are jittered by 3 samples: 0.4 ms (10 samples) matches all, 0.08 ms (2 samples) about 5 in 7. Then the two
     # ends of the chain (0, copy0, copy1) may share too few: stock removes one for the sake of copy0, which goes too.
@@ -226,7 +226,7 @@ def test_amplitude_metrics(analyzer, spikes, arrays):
 @pytest.mark.parametrize("method", ["extremum", "at_index", "peak_to_peak"])
 def test_snr(analyzer, arrays, method):
     ours = amplitude_metrics.snr(
-        arrays["templates"], arrays["main"], arrays["noise"], arrays["nbefore"], analyzer.peak_sign, method
+        arrays["templates"], arrays["main"], arrays["noise"], arrays["num_before"], analyzer.peak_sign, method
     )
     compare(analyzer, ours, stock.compute_snrs(analyzer, method=method))
 

@@ -81,8 +81,8 @@ def test_templates_without_waveforms_agree_with_stock(recording_and_sorting, tmp
     assert dense.dtype == stock.dtype
     # stock adds 40 spikes of up to some 100 µV in float32, ours are exact: float32's rounding
     np.testing.assert_allclose(dense, stock, rtol=0, atol=1e-4)
-    main_channels = analyzer.get_main_channels(outputs="index", with_dict=False)
-    got = find_peak_shifts(dense, main_channels, 30)
+    main_channel_indices = analyzer.get_main_channels(outputs="index", with_dict=False)
+    got = find_peak_shifts(dense, main_channel_indices, 30)
     np.testing.assert_array_equal(got, get_template_peak_shift_on_main_channel(analyzer, with_dict=False))
 
 

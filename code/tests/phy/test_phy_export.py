@@ -169,7 +169,7 @@ def test_same_files_as_stock_where_stock_is_right(tmp_path):
 
 def test_same_bytes_for_any_number_of_threads(exported, tmp_path):
     folder, _, result = exported
-    again = export(result, tmp_path / "again", num_jobs=4)
+    again = export(result, tmp_path / "again", num_threads=4)
     for path in folder.glob("*.npy"):
         assert path.read_bytes() == (again / path.name).read_bytes(), path.name
 

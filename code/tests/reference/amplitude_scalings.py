@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 
 def amplitude_scalings(
-    segments, spikes, templates, nbefore, mask, gains, offsets, *, handle_collisions=True, delta_samples=60
+    segments, spikes, templates, num_before, mask, gains, offsets, *, handle_collisions=True, delta_samples=60
 ):
     """(scalings float64, collision_mask) of all spikes; `segments` are whole recordings' unscaled traces."""
     scalings = np.zeros(spikes.num_spikes)
@@ -23,7 +23,7 @@ def amplitude_scalings(
                 _, others = find_collisions(samples, units, spike, spike + 1, delta_samples, overlaps)
                 together += list(others)
             collides[row] = len(together) > 1
-            scalings[row] = _joint_fit(padded, samples[together] - nbefore, units[together], templates, mask)
+            scalings[row] = _joint_fit(padded, samples[together] - num_before, units[together], templates, mask)
     return scalings, collides
 
 

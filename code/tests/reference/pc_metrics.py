@@ -38,20 +38,20 @@ def chi_square_tails(values, degrees_of_freedom):
     return scipy.special.chdtrc(degrees_of_freedom, values)
 
 
-def pc_metrics(projections, spike_unit_indices, mask, main_channels, max_spikes=10000, n_neighbors=5):
+def pc_metrics(projections, spike_unit_indices, mask, main_channel_indices, max_spikes=10000, n_neighbors=5):
     """Dictionary of columns, as stages.pc_metrics makes them (silhouette in both ways), for every unit."""
     dense = np.zeros((*projections.shape[:2], mask.shape[1]), dtype=np.float64)
     for spike, unit in enumerate(spike_unit_indices):
         dense[spike][:, mask[unit]] = projections[spike][:, : mask[unit].sum()]
     rows = [
-        metrics_of_unit(dense, spike_unit_indices, mask, main_channels, unit, max_spikes, n_neighbors)
+        metrics_of_unit(dense, spike_unit_indices, mask, main_channel_indices, unit, max_spikes, n_neighbors)
         for unit in range(len(mask))
     ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def metrics_of_unit(dense, spike_unit_indices, mask, main_channels, unit, max_spikes, n_neighbors):
-    nearby = np.flatnonzero(mask[unit, main_channels])
+def metrics_of_unit(dense, spike_unit_indices, mask, main_channel_indices, unit, max_spikes, n_neighbors):
+    nearby = np.flatnonzero(mask[unit, main_channel_indices])
     is_near = np.isin(spike_unit_indices, nearby)
     features = dense[is_near][:, :, mask[unit]].reshape(is_near.sum(), dense.shape[1] * mask[unit].sum())
     labels = spike_unit_indices[is_near]

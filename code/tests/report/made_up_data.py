@@ -34,7 +34,7 @@ def make_report_data(num_units=12, num_spikes=6000, num_channels=32, name="made_
         run=Run(name, 30_000.0, (60.0, 40.0), "SpikeInterface 0.105.3", num_units + 1, "0.1.0"),
         probe=Probe(tuple(f"ch{index}" for index in range(num_channels)), locations),
         unit_ids=tuple(unit_names or (f"unit{index}" for index in range(num_units))),
-        main_channels=main,
+        main_channel_indices=main,
         spikes=Spikes(
             np.sort(random.uniform(0, 100, num_spikes)),
             units,
@@ -92,7 +92,7 @@ def make_large_report_data(num_units=500):
     metrics = data.metrics | {f"metric_{index}": random.normal(0, 1, num_units) for index in range(54)}
     return dataclasses.replace(
         data,
-        templates=_templates(random, data.main_channels, 384, width=20),
+        templates=_templates(random, data.main_channel_indices, 384, width=20),
         waveforms=WaveformSample(waveforms, np.arange(num_units + 1) * 60, 30),
         metrics=metrics,
         noise_levels=random.uniform(5, 10, 384),

@@ -27,7 +27,7 @@ def neuropixels(num_units=12, num_rows=16):
     ids = tuple(f"imec0.ap#AP{351 + index}" for index in range(2 * num_rows))
     rows = np.arange(2 * num_rows)
     locations = np.stack([rows % 2 * 32.0 + rows // 2 % 2 * 16.0, rows // 2 * 20.0], axis=1)
-    main = data.main_channels.copy()
+    main = data.main_channel_indices.copy()
     main[0] = 0
     channels = np.clip(main[:, None] + np.arange(-9, 9), 0, 2 * num_rows - 1)
     channels[:, 9] = main
@@ -36,7 +36,7 @@ def neuropixels(num_units=12, num_rows=16):
     sizes = np.full(channels.shape, 30.0)
     sizes[channels == main[:, None]] = 400.0
     templates = Templates(channels, (shape * sizes[:, :, None]).astype(np.float32), 30)
-    return dataclasses.replace(data, probe=Probe(ids, locations), main_channels=main, templates=templates)
+    return dataclasses.replace(data, probe=Probe(ids, locations), main_channel_indices=main, templates=templates)
 
 
 @pytest.mark.parametrize("width", [1400, 800, 390])

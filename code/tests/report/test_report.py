@@ -142,7 +142,7 @@ def test_no_units_at_all():
     empty = without(
         data,
         unit_ids=(),
-        main_channels=np.zeros(0, int),
+        main_channel_indices=np.zeros(0, int),
         metrics={},
         presets=(),
         **dict.fromkeys(MISSING),

@@ -82,7 +82,7 @@ def test_stock_analyzers_of_every_format(format_name, tmp_path):
     data = read_report_data(analyzer if folder is None else open_result(folder), "it")
     average = analyzer.get_extension("templates").data["average"]
     unit, channel = 0, data.templates.channels[0, 0]
-    assert channel == data.main_channels[0]
+    assert channel == data.main_channel_indices[0]
     shown = data.templates.values[unit, 0]
     np.testing.assert_allclose(shown, average[unit, -shown.size :, channel].astype(np.float32))
     assert data.waveforms.unit_edges[-1] == len(data.waveforms.values)
@@ -94,7 +94,7 @@ def test_waveforms_shown_are_those_of_the_main_channel():
     data = read_report_data(analyzer, "it")
     waveforms = analyzer.get_extension("waveforms").get_waveforms_one_unit(analyzer.unit_ids[1], force_dense=True)
     mine = data.waveforms.values[data.waveforms.unit_edges[1] : data.waveforms.unit_edges[2]]
-    on_main = waveforms[:, :, data.main_channels[1]]
+    on_main = waveforms[:, :, data.main_channel_indices[1]]
     assert all(any(np.array_equal(row, candidate) for candidate in on_main) for row in mine)
 
 

@@ -38,9 +38,11 @@ class SpikeLocations:
     counts: the same x, y and z where all channels have one positive gain and no offset, and alpha but for that gain.
     """
 
-    def __init__(self, spikes: SpikeTrains, main_channels, locator, columns, window, scaling, largest_channels=None):
+    def __init__(
+        self, spikes: SpikeTrains, main_channel_indices, locator, columns, window, scaling, largest_channels=None
+    ):
         self._spikes = spikes
-        self._main_channels = np.asarray(main_channels, dtype=np.int64)
+        self._main_channels = np.asarray(main_channel_indices, dtype=np.int64)
         self._locator = locator
         self._num_before, num_after = window
         self._largest_channels = largest_channels
@@ -63,7 +65,7 @@ class SpikeLocations:
 
 def prepare_spike_locations(
     spikes: SpikeTrains,
-    main_channels,
+    main_channel_indices,
     channel_locations_um,
     *,
     scaling: Scaling = AS_THEY_ARE,
@@ -78,7 +80,7 @@ def prepare_spike_locations(
 
     Parameters
     ----------
-    main_channels : int64 (num_units,)
+    main_channel_indices : int64 (num_units,)
     channel_locations_um : float64 (num_channels, 2)
     scaling : Scaling
         Of the traces that the pass will read; without it they are taken as they are.
@@ -116,10 +118,10 @@ def prepare_spike_locations(
         locations=locations,
         window=window,
         sampling_frequency_hz=spikes.sampling_frequency_hz,
-        main_channels=main_channels if is_unit_channel else np.arange(locations.shape[0]),
+        main_channel_indices=main_channel_indices if is_unit_channel else np.arange(locations.shape[0]),
     )
     largest_channels = None if is_unit_channel else choose(locations=locations)
-    return SpikeLocations(spikes, main_channels, locator, COLUMNS[method], window, scaling, largest_channels)
+    return SpikeLocations(spikes, main_channel_indices, locator, COLUMNS[method], window, scaling, largest_channels)
 
 
 def checked(where, make, parameters):
@@ -144,7 +146,7 @@ def window_samples(spikes, ms_before, ms_after):
 def grid_prototype(
     traces,
     spikes: SpikeTrains,
-    main_channels,
+    main_channel_indices,
     *,
     scaling: Scaling = AS_THEY_ARE,
     ms_before=0.5,
@@ -159,7 +161,7 @@ def grid_prototype(
     ----------
     traces : TraceSource
         Of raw files only the windows of the chosen spikes are read, elsewhere their seconds.
-    main_channels : int64 (num_units,)
+    main_channel_indices : int64 (num_units,)
     scaling : Scaling
         Of `traces`; without it they are taken as they are.
     seed : int or None
@@ -185,7 +187,7 @@ def grid_prototype(
         segment_lengths=spikes.segment_lengths,
         sampling_frequency_hz=spikes.sampling_frequency_hz,
     )
-    windows = _MainChannelWindows(chosen, main_channels, num_before, num_after, scaling)
+    windows = _MainChannelWindows(chosen, main_channel_indices, num_before, num_after, scaling)
     one_second = max(1, round(spikes.sampling_frequency_hz))
     run_trace_pass(traces, chosen, [windows], one_second, num_threads, is_sparse=True)
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
@@ -213,10 +215,10 @@ def choose_prototype_spikes(spikes, num_before, num_after, seed, n_peaks=5000):
 class _MainChannelWindows:
     """A `SpikeConsumer` that keeps each spike's window on its unit's main channel, float32 (num_spikes, samples)."""
 
-    def __init__(self, spikes, main_channels, num_before, num_after, scaling):
+    def __init__(self, spikes, main_channel_indices, num_before, num_after, scaling):
         self._spikes = spikes
         self._scaling = scaling
-        self._main_channels = np.asarray(main_channels, dtype=np.int64)
+        self._main_channels = np.asarray(main_channel_indices, dtype=np.int64)
         self._offsets = np.arange(-num_before, num_after)
         self.margin_samples = max(num_before, num_after)
         self.values = np.empty((spikes.num_spikes, num_before + num_after), dtype=np.float32)

@@ -30,8 +30,8 @@ class LargestChannels:
         self._candidates = np.where(neighbors >= 0, neighbors, last)
         self._peak_sign = peak_sign
 
-    def __call__(self, traces, rows, main_channels):
-        candidates = self._candidates[main_channels]
+    def __call__(self, traces, rows, main_channel_indices):
+        candidates = self._candidates[main_channel_indices]
         values = traces[rows[:, np.newaxis], candidates].astype(np.float32)
         if self._peak_sign == "both":
             values = np.abs(values)
@@ -51,7 +51,7 @@ class GridLocator:
         locations,
         window,
         sampling_frequency_hz,
-        main_channels,
+        main_channel_indices,
         prototype=None,
         percentile=5.0,
         peak_sign="neg",
@@ -63,7 +63,7 @@ class GridLocator:
             prototype = sign * location_grid.gaussian_prototype(*window, sampling_frequency_hz, sigma_ms)
         self._prototype = np.ascontiguousarray(prototype, dtype=np.float32).ravel()
         self._quantile = quantile_above(percentile)
-        self._grid = location_grid.build_location_grid(locations, main_channels, **grid_shape)
+        self._grid = location_grid.build_location_grid(locations, main_channel_indices, **grid_shape)
         self._octets = cover_with_octets(self._grid.channels, len(locations))
         if self._prototype.size != sum(window):
             raise ParameterError(

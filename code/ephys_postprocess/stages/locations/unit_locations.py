@@ -24,7 +24,7 @@ METHODS = ("monopolar_triangulation", "center_of_mass", "grid_convolution", "max
 def locate_units(
     templates,
     sparsity: Sparsity,
-    main_channels,
+    main_channel_indices,
     channel_locations_um,
     num_before,
     sampling_frequency_hz,
@@ -42,7 +42,7 @@ def locate_units(
         Dense average templates; only the channels of `sparsity` count, except in grid convolution.
     sparsity : Sparsity
         The analyzer's; of a dense analyzer, what a radius of `radius_um` (75) around the main channel gives.
-    main_channels : int64 (num_units,)
+    main_channel_indices : int64 (num_units,)
     channel_locations_um : float64 (num_channels, 2)
     num_before : int
         Samples of the template before the spike.
@@ -77,7 +77,7 @@ def locate_units(
     require("unit_locations.method", method, METHODS)
     templates = np.asarray(templates)
     dtype = templates.dtype if dtype is None else np.dtype(dtype)
-    inputs = _Templates(templates, dtype, sparsity, np.asarray(main_channels), locations, int(num_before))
+    inputs = _Templates(templates, dtype, sparsity, np.asarray(main_channel_indices), locations, int(num_before))
     locate, allowed = {
         "monopolar_triangulation": (_triangulate, TRIANGULATION_PARAMETERS),
         "center_of_mass": (_center, CENTER_PARAMETERS),
@@ -106,11 +106,11 @@ GRID_PARAMETERS = (
 
 
 class _Templates:
-    def __init__(self, templates, dtype, sparsity, main_channels, locations, num_before):
+    def __init__(self, templates, dtype, sparsity, main_channel_indices, locations, num_before):
         self.templates = templates
         self.dtype = dtype
         self.sparsity = sparsity
-        self.main_channels = main_channels
+        self.main_channel_indices = main_channel_indices
         self.locations = locations
         self.num_before = num_before
 
@@ -225,10 +225,10 @@ def _convolve(
         window = inputs.num_before, num_samples - inputs.num_before
         prototype = location_grid.gaussian_prototype(*window, sampling_frequency_hz, sigma_ms)
         prototype *= -1 if invert_prototype_waveform else 1
-    grid = location_grid.build_location_grid(inputs.locations, inputs.main_channels, **grid_shape)
+    grid = location_grid.build_location_grid(inputs.locations, inputs.main_channel_indices, **grid_shape)
     quantile = quantile_above(percentile)
-    found = np.zeros((inputs.main_channels.size, 3))
-    for unit_index, main_channel in enumerate(inputs.main_channels):
+    found = np.zeros((inputs.main_channel_indices.size, 3))
+    for unit_index, main_channel in enumerate(inputs.main_channel_indices):
         channels, positions_um, weights = grid.around(main_channel)
         products = (inputs.template(unit_index, channels) * np.ravel(prototype)[:, np.newaxis]).sum(axis=0)
         similarities = np.stack([products @ layer for layer in weights]).astype(np.float32)
@@ -243,4 +243,4 @@ def _convolve(
 
 
 def _main_channel_locations(inputs):
-    return inputs.locations[inputs.main_channels].astype(np.float32)
+    return inputs.locations[inputs.main_channel_indices].astype(np.float32)

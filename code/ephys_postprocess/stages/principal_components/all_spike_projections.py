@@ -18,7 +18,7 @@ class AllSpikeProjections:
         One of the modes by channel.
     spikes : SpikeTrains
     sparsity : Sparsity
-    nbefore, nafter : int
+    num_before, num_after : int
         Samples before and from the spike on; together the length of the snippets that were fitted.
     gains, offsets : float32 (num_channels,)
         Of the traces, in µV.
@@ -42,8 +42,8 @@ class AllSpikeProjections:
         models: PrincipalComponentModels,
         spikes: SpikeTrains,
         sparsity: Sparsity,
-        nbefore: int,
-        nafter: int,
+        num_before: int,
+        num_after: int,
         gains: np.ndarray,
         offsets: np.ndarray,
         projections: np.ndarray | None = None,
@@ -52,9 +52,9 @@ class AllSpikeProjections:
             raise ParameterError(
                 "principal_components.mode: 'concatenated' cannot project all spikes; use by_channel_*."
             )
-        self.margin_samples = max(nbefore, nafter)
+        self.margin_samples = max(num_before, num_after)
         self._models, self._spikes, self._sparsity = models, spikes, sparsity
-        self._nbefore, self._nafter = nbefore, nafter
+        self._nbefore, self._nafter = num_before, num_after
         self._weights, self._shifts = _for_counts(models, gains, offsets)
         self._positions = np.cumsum(sparsity.mask, axis=1) - 1  # of a channel among a unit's packed ones
         if projections is None:

@@ -22,7 +22,7 @@ def snr(
     average_templates: np.ndarray,
     main_channel_indices: np.ndarray,
     noise_levels: np.ndarray,
-    nbefore: int,
+    num_before: int,
     peak_sign: str,
     method: str,
 ):
@@ -33,7 +33,7 @@ def snr(
     average_templates : float32 (num_units, num_samples, num_channels)
     main_channel_indices : int64 (num_units,)
     noise_levels : float (num_channels,)
-    nbefore : int
+    num_before : int
         Samples before the spike.
     peak_sign : "both" | "neg" | "pos"
     method : "extremum" | "at_index" | "peak_to_peak"
@@ -51,7 +51,7 @@ def snr(
         }
         values = extremum[peak_sign](on_main)
     elif method == "at_index":
-        values = on_main[:, nbefore]
+        values = on_main[:, num_before]
     elif method == "peak_to_peak":
         values = np.ptp(on_main, axis=1)
     else:

@@ -32,7 +32,7 @@ def pc_metrics(
     projections: np.ndarray,
     spike_unit_indices: np.ndarray,
     mask: np.ndarray,
-    main_channels: np.ndarray,
+    main_channel_indices: np.ndarray,
     parameters: Mapping[str, Mapping[str, object]],
     num_threads: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[int, str]]]:
@@ -46,7 +46,7 @@ def pc_metrics(
     spike_unit_indices : int (num_spikes,)
     mask : bool (num_units, num_channels)
         The units' sparse channels; all True when not sparse.
-    main_channels : int (num_units,)
+    main_channel_indices : int (num_units,)
         Channel index of each unit's largest peak.
     parameters : mapping
         For each metric asked for, out of PC_METRIC_COLUMNS, its parameters.
@@ -73,7 +73,7 @@ def pc_metrics(
     SpikeInterface 0.105.3 `metrics/quality/pca_metrics.py`.
     """
     _check_parameters(parameters)
-    spikes = _pc_spikes(projections, spike_unit_indices, mask, main_channels)
+    spikes = _pc_spikes(projections, spike_unit_indices, mask, main_channel_indices)
     within_units = None
     if "nearest_neighbor" in parameters:
         within_units = _neighbors_within_units(spikes, num_threads=num_threads, **parameters["nearest_neighbor"])
@@ -99,7 +99,7 @@ def _check_parameters(parameters: Mapping) -> None:
         raise ParameterError(f"silhouette.method: must be 'simplified' or 'full' (got {method!r}).")
 
 
-def _pc_spikes(projections, spike_unit_indices, mask, main_channels) -> PcSpikes:
+def _pc_spikes(projections, spike_unit_indices, mask, main_channel_indices) -> PcSpikes:
     """The record of all projected spikes, with what threads share already made."""
     is_by_channel = projections.ndim == 3
     packed = np.ascontiguousarray(projections if is_by_channel else projections[:, :, None], dtype=np.float32)
@@ -107,7 +107,7 @@ def _pc_spikes(projections, spike_unit_indices, mask, main_channels) -> PcSpikes
         packed,
         np.asarray(spike_unit_indices, dtype=np.int64),
         Sparsity(np.asarray(mask, dtype=bool)),
-        np.asarray(main_channels, dtype=np.int64),
+        np.asarray(main_channel_indices, dtype=np.int64),
         is_by_channel,
     )
     _ = spikes.packed_means, spikes.rows_by_unit  # so that no two threads make them at once

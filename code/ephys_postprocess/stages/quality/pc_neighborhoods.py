@@ -23,12 +23,12 @@ class PcSpikes:
     projections: np.ndarray  # float32 (num_spikes, num_components, max_sparse_channels), packed by unit
     unit_indices: np.ndarray  # int64 (num_spikes,)
     sparsity: Sparsity
-    main_channels: np.ndarray  # int64 (num_units,) channel index
+    main_channel_indices: np.ndarray  # int64 (num_units,) channel index
     is_by_channel: bool  # False: the projections have no channels, max_sparse_channels is 1
 
     @property
     def num_units(self) -> int:
-        return self.main_channels.size
+        return self.main_channel_indices.size
 
     @cached_property
     def num_spikes_of_unit(self) -> np.ndarray:
@@ -145,7 +145,7 @@ def neighborhood_of(spikes: PcSpikes, target: int) -> Neighborhood:
     the target's sparse channels.
     """
     mask = spikes.sparsity.mask
-    is_neighbor = mask[target, spikes.main_channels] & (spikes.num_spikes_of_unit > 0)
+    is_neighbor = mask[target, spikes.main_channel_indices] & (spikes.num_spikes_of_unit > 0)
     units = np.flatnonzero(is_neighbor)
     if spikes.is_by_channel:
         channels = np.flatnonzero(mask[target])

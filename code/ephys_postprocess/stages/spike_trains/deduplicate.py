@@ -93,7 +93,7 @@ def deduplicate(
 
 
 def template_peaks(
-    templates: np.ndarray, main_channel_indices: np.ndarray, nbefore: int, peak_sign: str = "both"
+    templates: np.ndarray, main_channel_indices: np.ndarray, num_before: int, peak_sign: str = "both"
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far each template's peak is from the spike, and its largest value at the spike.
 
@@ -101,7 +101,7 @@ def template_peaks(
     ----------
     templates : float32 (num_units, num_samples, num_channels)
     main_channel_indices : int64 (num_units,)
-    nbefore : int
+    num_before : int
         Samples before the spike.
     peak_sign : "both" | "neg" | "pos"
 
@@ -121,8 +121,8 @@ def template_peaks(
         on_main = np.abs(on_main)
     elif peak_sign == "neg":
         on_main = -on_main
-    shifts_samples = on_main.argmax(axis=1).astype(np.int64) - nbefore
-    return shifts_samples, np.abs(templates[:, nbefore, :]).max(axis=1)
+    shifts_samples = on_main.argmax(axis=1).astype(np.int64) - num_before
+    return shifts_samples, np.abs(templates[:, num_before, :]).max(axis=1)
 
 
 def count_coincidences(

@@ -118,7 +118,7 @@ def find_main_channels(
 
 
 def find_peak_shifts(
-    templates: np.ndarray, main_channels: np.ndarray, num_samples_before: int, peak_sign: str = "both"
+    templates: np.ndarray, main_channel_indices: np.ndarray, num_samples_before: int, peak_sign: str = "both"
 ) -> np.ndarray:
     """int64 (num_units,): samples from the spike's own sample to the template's peak on its main channel.
 
@@ -126,7 +126,7 @@ def find_peak_shifts(
     ----------
     SpikeInterface 0.105.3 `get_template_peak_shift_on_main_channel`.
     """
-    on_main_channel = templates[np.arange(templates.shape[0]), :, main_channels]
+    on_main_channel = templates[np.arange(templates.shape[0]), :, main_channel_indices]
     signed = {"both": np.abs, "neg": np.negative, "pos": np.positive}[peak_sign](on_main_channel)
     return np.argmax(signed, axis=1).astype(np.int64) - num_samples_before
 

@@ -3,24 +3,24 @@
 import numpy as np
 
 
-def within_radius(main_channels: np.ndarray, locations_um: np.ndarray, radius_um: float) -> np.ndarray:
+def within_radius(main_channel_indices: np.ndarray, locations_um: np.ndarray, radius_um: float) -> np.ndarray:
     """bool (num_units, num_channels): channels at most this far from the main channel."""
-    return _distances(main_channels, locations_um) <= radius_um
+    return _distances(main_channel_indices, locations_um) <= radius_um
 
 
-def closest(main_channels: np.ndarray, locations_um: np.ndarray, num_channels: int) -> np.ndarray:
+def closest(main_channel_indices: np.ndarray, locations_um: np.ndarray, num_channels: int) -> np.ndarray:
     """bool (num_units, num_channels): the channels nearest to the main channel, itself the first."""
-    distances = _distances(main_channels, locations_um)
-    distances[np.arange(len(distances)), main_channels] = -1.0
+    distances = _distances(main_channel_indices, locations_um)
+    distances[np.arange(len(distances)), main_channel_indices] = -1.0
     return _first(np.argsort(distances, axis=1), num_channels)
 
 
-def largest(main_channels: np.ndarray, amplitudes: np.ndarray, num_channels: int) -> np.ndarray:
+def largest(main_channel_indices: np.ndarray, amplitudes: np.ndarray, num_channels: int) -> np.ndarray:
     """bool (num_units, num_channels): the main channel and those with the largest amplitudes.
 
     Parameters
     ----------
-    main_channels : int64 (num_units,)
+    main_channel_indices : int64 (num_units,)
     amplitudes : float (num_units, num_channels)
         Of the templates, see `channel_amplitudes`.
     num_channels : int
@@ -32,18 +32,18 @@ def largest(main_channels: np.ndarray, amplitudes: np.ndarray, num_channels: int
     from other spikes than that is found with.
     """
     amplitudes = amplitudes.astype(np.float64)
-    amplitudes[np.arange(len(amplitudes)), main_channels] = np.inf
+    amplitudes[np.arange(len(amplitudes)), main_channel_indices] = np.inf
     return _first(np.argsort(amplitudes, axis=1)[:, ::-1], num_channels)
 
 
 def above_threshold(
-    main_channels: np.ndarray, amplitudes: np.ndarray, threshold: float, noise_levels: np.ndarray | None = None
+    main_channel_indices: np.ndarray, amplitudes: np.ndarray, threshold: float, noise_levels: np.ndarray | None = None
 ) -> np.ndarray:
     """bool (num_units, num_channels): the main channel, and those with at least this amplitude.
 
     Parameters
     ----------
-    main_channels : int64 (num_units,)
+    main_channel_indices : int64 (num_units,)
     amplitudes : float (num_units, num_channels)
     threshold : float
         In the unit of `amplitudes`, or of `noise_levels` where there are any.
@@ -55,17 +55,17 @@ def above_threshold(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         mask = (amplitudes if noise_levels is None else amplitudes / noise_levels) >= threshold
-    mask[np.arange(len(mask)), main_channels] = True
+    mask[np.arange(len(mask)), main_channel_indices] = True
     return mask
 
 
-def channel_amplitudes(templates: np.ndarray, nbefore: int, peak_sign: str, mode: str) -> np.ndarray:
+def channel_amplitudes(templates: np.ndarray, num_before: int, peak_sign: str, mode: str) -> np.ndarray:
     """float (num_units, num_channels): how large a template is on each channel, never negative.
 
     Parameters
     ----------
     templates : float (num_units, num_samples, num_channels)
-    nbefore : int
+    num_before : int
         Samples before the spike.
     peak_sign : "neg" | "pos" | "both"
     mode : "extremum" | "peak_to_peak" | "at_index"
@@ -73,13 +73,13 @@ def channel_amplitudes(templates: np.ndarray, nbefore: int, peak_sign: str, mode
     if mode == "peak_to_peak":
         return np.ptp(templates, axis=1)
     if mode == "at_index":
-        return np.abs(templates[:, nbefore])
+        return np.abs(templates[:, num_before])
     extremum = {"neg": np.min, "pos": np.max, "both": lambda values, axis: np.abs(values).max(axis)}[peak_sign]
     return np.abs(extremum(templates, axis=1))
 
 
-def _distances(main_channels, locations_um):
-    return np.linalg.norm(locations_um[main_channels][:, np.newaxis] - locations_um[np.newaxis], axis=2)
+def _distances(main_channel_indices, locations_um):
+    return np.linalg.norm(locations_um[main_channel_indices][:, np.newaxis] - locations_um[np.newaxis], axis=2)
 
 
 def _first(order, num_channels):

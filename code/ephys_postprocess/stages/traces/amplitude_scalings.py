@@ -24,7 +24,7 @@ class AmplitudeScalings:
     spikes : SpikeTrains
     templates_average : float32 or float64 (num_units, num_samples, num_channels)
         Mean waveforms, in µV where gains are, zero on channels where they were not estimated.
-    nbefore : int
+    num_before : int
         Sample of the templates that lies on the spike.
     sparsity_mask : bool (num_units, num_channels)
         The channels to fit on; see `scaling_sparsity_mask`.
@@ -61,7 +61,7 @@ class AmplitudeScalings:
         self,
         spikes: SpikeTrains,
         templates_average: np.ndarray,
-        nbefore: int,
+        num_before: int,
         sparsity_mask: np.ndarray,
         gains: np.ndarray,
         offsets: np.ndarray,
@@ -71,22 +71,22 @@ class AmplitudeScalings:
         handle_collisions: bool = True,
         delta_collision_ms: float = 2,
     ):
-        nafter = templates_average.shape[1] - nbefore
-        self._cut_before = _cut_samples("ms_before", ms_before, nbefore, spikes.sampling_frequency_hz)
-        cut_after = _cut_samples("ms_after", ms_after, nafter, spikes.sampling_frequency_hz)
+        num_after = templates_average.shape[1] - num_before
+        self._cut_before = _cut_samples("ms_before", ms_before, num_before, spikes.sampling_frequency_hz)
+        cut_after = _cut_samples("ms_after", ms_after, num_after, spikes.sampling_frequency_hz)
         if delta_collision_ms < 0:
             raise ParameterError(
                 f"amplitude_scalings.delta_collision_ms: must be at least 0 (got {delta_collision_ms})."
             )
         # Truncated, unlike the windows, because SpikeInterface does so.
         self._delta_samples = int(delta_collision_ms / 1000 * spikes.sampling_frequency_hz) if handle_collisions else 0
-        self.margin_samples = max(nbefore, nafter) + self._delta_samples
+        self.margin_samples = max(num_before, num_after) + self._delta_samples
         self.amplitude_scalings = np.zeros(spikes.num_spikes, dtype=np.float32)
         self.collision_mask = np.zeros(spikes.num_spikes, dtype=bool)
         self.is_crowded = np.zeros(spikes.num_spikes, dtype=bool)
 
         self._spikes = spikes
-        self._templates = templates_average[:, nbefore - self._cut_before : nbefore + cut_after]
+        self._templates = templates_average[:, num_before - self._cut_before : num_before + cut_after]
         self._mask = np.asarray(sparsity_mask, dtype=bool)
         self._gains = np.asarray(gains, dtype=np.float64)
         self._offsets = np.asarray(offsets, dtype=np.float64)

@@ -11,7 +11,7 @@ class SpikeAmplitudes:
     Parameters
     ----------
     spikes : SpikeTrains
-    main_channels : int64 (num_units,)
+    main_channel_indices : int64 (num_units,)
     peak_shifts : int64 (num_units,)
         Samples from a spike to its template's peak.
     gains, offsets : float64 (num_channels,) or None
@@ -30,9 +30,11 @@ class SpikeAmplitudes:
     SpikeInterface 0.105.3 `ComputeSpikeAmplitudes`, equal bit for bit.
     """
 
-    def __init__(self, spikes: SpikeTrains, main_channels, peak_shifts, gains=None, offsets=None, dtype=np.int16):
+    def __init__(
+        self, spikes: SpikeTrains, main_channel_indices, peak_shifts, gains=None, offsets=None, dtype=np.int16
+    ):
         self._spikes = spikes
-        self._main_channels = np.asarray(main_channels)
+        self._main_channels = np.asarray(main_channel_indices)
         self._peak_shifts = np.asarray(peak_shifts)
         self._gains, self._offsets = gains, offsets
         self.margin_samples = int(np.abs(self._peak_shifts).max(initial=0))

@@ -60,14 +60,14 @@ def coded(voltages_uV, coding):
     return ArrayTraces([counts.astype(dtype)], gains, offsets)
 
 
-def locate(traces, spikes, main_channels, method):
+def locate(traces, spikes, main_channel_indices, method):
     scaling, options = Scaling.of(traces), dict(METHODS[method])
     prototype = None
     if method == "grid_convolution":
-        prototype = grid_prototype(traces, spikes, main_channels, scaling=scaling, seed=0)
+        prototype = grid_prototype(traces, spikes, main_channel_indices, scaling=scaling, seed=0)
     consumer = prepare_spike_locations(
         spikes,
-        main_channels,
+        main_channel_indices,
         LOCATIONS_UM,
         scaling=scaling,
         prototype=prototype,
@@ -96,9 +96,9 @@ def test_a_unit_without_spikes_has_the_first_channel(voltages_uV, spikes, is_raw
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("coding", [coding for coding in CODINGS if coding != "one gain"])
 def test_locations_are_those_of_the_voltages(voltages_uV, spikes, coding, method):
-    main_channels = np.array([2, 6, 10])
-    expected = locate(coded(voltages_uV, "one gain"), spikes, main_channels, method)
-    found = locate(coded(voltages_uV, coding), spikes, main_channels, method)
+    main_channel_indices = np.array([2, 6, 10])
+    expected = locate(coded(voltages_uV, "one gain"), spikes, main_channel_indices, method)
+    found = locate(coded(voltages_uV, coding), spikes, main_channel_indices, method)
     assert np.abs(expected["x"]).max() > 1  # somewhere at all
     for name in expected.dtype.names:
         # All voltages and the gain of the first coding are exact in float32, so nothing rounds differently; but least

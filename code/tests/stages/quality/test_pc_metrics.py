@@ -20,15 +20,15 @@ CLOSE = {"rtol": 1e-6, "atol": 1e-9}
 def some_spikes(seed, num_units=4, num_channels=5, num_components=2, num_spikes=120):
     """Clouds of unequal size around different centers, on different channels."""
     rng = np.random.default_rng(seed)
-    main_channels = rng.integers(0, num_channels, num_units)
-    mask = np.abs(np.arange(num_channels) - main_channels[:, None]) <= 1
+    main_channel_indices = rng.integers(0, num_channels, num_units)
+    mask = np.abs(np.arange(num_channels) - main_channel_indices[:, None]) <= 1
     units = np.sort(rng.integers(0, num_units, num_spikes) * rng.integers(0, 2, num_spikes))
     rng.shuffle(units)
     centers = rng.normal(scale=2, size=(num_units, num_components, mask.sum(axis=1).max()))
     projections = (centers[units] + rng.normal(size=(num_spikes, *centers.shape[1:]))).astype(np.float32)
     for unit, size in enumerate(mask.sum(axis=1)):
         projections[units == unit, :, size:] = 0
-    return projections, units, mask, main_channels
+    return projections, units, mask, main_channel_indices
 
 
 def both_silhouettes(arguments, parameters=None, num_threads=1):
@@ -97,10 +97,10 @@ def test_features_may_be_kept_or_gathered_again(monkeypatch):
 
 
 def test_units_can_be_renumbered():
-    projections, units, mask, main_channels = some_spikes(2, num_units=6, num_channels=6, num_spikes=400)
-    columns, _ = both_silhouettes((projections, units, mask, main_channels))
+    projections, units, mask, main_channel_indices = some_spikes(2, num_units=6, num_channels=6, num_spikes=400)
+    columns, _ = both_silhouettes((projections, units, mask, main_channel_indices))
     order = np.array([3, 0, 5, 1, 4, 2])
-    renumbered, _ = both_silhouettes((projections, np.argsort(order)[units], mask[order], main_channels[order]))
+    renumbered, _ = both_silhouettes((projections, np.argsort(order)[units], mask[order], main_channel_indices[order]))
     for name, values in columns.items():
         # Sums over units run in the order of units.
         np.testing.assert_allclose(renumbered[name], values[order], rtol=1e-9, atol=1e-12)
@@ -108,8 +108,8 @@ def test_units_can_be_renumbered():
 
 def test_projections_without_channels_equal_one_channel():
     projections, units, *_ = some_spikes(3, num_components=3, num_spikes=200)
-    mask, main_channels = np.ones((4, 2), dtype=bool), np.array([0, 1, 0, 1])
-    flat, _ = stage.pc_metrics(projections[:, :, 0], units, mask, main_channels, declared.of_pc_metrics(), 1)
+    mask, main_channel_indices = np.ones((4, 2), dtype=bool), np.array([0, 1, 0, 1])
+    flat, _ = stage.pc_metrics(projections[:, :, 0], units, mask, main_channel_indices, declared.of_pc_metrics(), 1)
     single, _ = stage.pc_metrics(
         projections[:, :, :1], units, np.ones((4, 1), dtype=bool), np.zeros(4), declared.of_pc_metrics(), 1
     )
@@ -118,10 +118,15 @@ def test_projections_without_channels_equal_one_channel():
 
 
 def test_copies_of_a_channel_make_the_covariance_singular_but_not_the_discriminant():
-    projections, units, mask, main_channels = some_spikes(4, num_units=2, num_channels=1, num_spikes=300)
-    once, _ = stage.pc_metrics(projections, units, mask, main_channels, declared.of_pc_metrics(), 1)
+    projections, units, mask, main_channel_indices = some_spikes(4, num_units=2, num_channels=1, num_spikes=300)
+    once, _ = stage.pc_metrics(projections, units, mask, main_channel_indices, declared.of_pc_metrics(), 1)
     twice, reasons = stage.pc_metrics(
-        np.repeat(projections, 2, axis=2), units, np.repeat(mask, 2, axis=1), main_channels, declared.of_pc_metrics(), 1
+        np.repeat(projections, 2, axis=2),
+        units,
+        np.repeat(mask, 2, axis=1),
+        main_channel_indices,
+        declared.of_pc_metrics(),
+        1,
     )
     assert np.isnan(twice["isolation_distance"]).all()
     assert reasons["l_ratio"][0].startswith("singular covariance")
@@ -129,16 +134,19 @@ def test_copies_of_a_channel_make_the_covariance_singular_but_not_the_discrimina
 
 
 def test_reasons_name_what_is_missing():
-    projections, units, mask, main_channels = some_spikes(5, num_units=3, num_channels=3, num_spikes=60)
-    mask, main_channels = np.eye(4, dtype=bool), np.array([0, 1, 2, 3])  # nobody has a neighbor, unit 3 no spikes
-    columns, reasons = stage.pc_metrics(projections, units, mask, main_channels, declared.of_pc_metrics(), 1)
+    projections, units, mask, main_channel_indices = some_spikes(5, num_units=3, num_channels=3, num_spikes=60)
+    mask, main_channel_indices = (
+        np.eye(4, dtype=bool),
+        np.array([0, 1, 2, 3]),
+    )  # nobody has a neighbor, unit 3 no spikes
+    columns, reasons = stage.pc_metrics(projections, units, mask, main_channel_indices, declared.of_pc_metrics(), 1)
     np.testing.assert_array_equal(columns["nn_hit_rate"], [1, 1, 1, np.nan])
     assert reasons["silhouette"][0] == "no other units in the neighborhood"
     assert reasons["nn_miss_rate"] == {3: "no spikes with principal components"}
     columns, reasons = stage.pc_metrics(projections, units, mask, np.array([1, 1, 2, 3]), declared.of_pc_metrics(), 1)
     assert reasons["d_prime"][0] == "the unit's main channel is not among its sparse channels"
     projections[units == 1] = np.nan
-    _, reasons = stage.pc_metrics(projections, units, mask, main_channels, declared.of_pc_metrics(), 1)
+    _, reasons = stage.pc_metrics(projections, units, mask, main_channel_indices, declared.of_pc_metrics(), 1)
     assert reasons["nn_hit_rate"][1] == "projections of the unit or its neighbors are not finite"
 
 

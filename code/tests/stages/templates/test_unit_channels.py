@@ -62,10 +62,10 @@ def small():
     return recording, sorting
 
 
-def choose(recording, sorting, main_channels, **asked):
+def choose(recording, sorting, main_channel_indices, **asked):
     traces = trace_source(recording, return_in_uV=True)
     spikes = spike_trains(sorting, recording)
-    return choose_unit_channels(recording, sorting, traces, spikes, main_channels, asked, 25_000, 1)
+    return choose_unit_channels(recording, sorting, traces, spikes, main_channel_indices, asked, 25_000, 1)
 
 
 def main_channels_of(recording, sorting):

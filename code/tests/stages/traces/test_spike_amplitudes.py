@@ -25,8 +25,8 @@ def make_case(seed, num_spikes):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([7, 1000]), st.sampled_from([1, 4]))
 def test_amplitudes_equal_reference(seed, num_spikes, chunk_samples, num_threads):
-    segments, spikes, main_channels, peak_shifts, gains, offsets = case = make_case(seed, num_spikes)
-    consumer = SpikeAmplitudes(spikes, main_channels, peak_shifts, gains, offsets)
+    segments, spikes, main_channel_indices, peak_shifts, gains, offsets = case = make_case(seed, num_spikes)
+    consumer = SpikeAmplitudes(spikes, main_channel_indices, peak_shifts, gains, offsets)
     run_trace_pass(ArrayTraces(segments), spikes, [consumer], chunk_samples, num_threads)
     np.testing.assert_array_equal(consumer.amplitudes, spike_amplitudes(*case))
 
