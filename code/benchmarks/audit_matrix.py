@@ -60,8 +60,8 @@ CASES = {
     "three_segments": ({"durations": (20.0, 12.0, 8.0)}, {}),
     "uint16": ({"dtype": "uint16"}, {}),
     "uneven_gains": ({"is_gain_uneven": True}, {}),
-    "np2_four_shanks": ({"probe": "four shanks", "num_units": 40, "durations": (20.0,)}, {}),
-    "1024_channels": ({"probe": "1024 channels", "num_units": 40, "durations": (10.0,)}, {}),
+    "np2_four_shanks": ({"probe": "four shanks", "num_units": 30, "durations": (12.0,)}, {}),
+    "1024_channels": ({"probe": "1024 channels", "num_units": 30, "durations": (6.0,)}, {}),
     "tetrode_of_one_unit": ({"probe": "tetrode", "num_units": 1, "durations": (60.0,)}, {}),
 }
 

@@ -41,7 +41,14 @@ def random_spikes(work: Workspace, extension) -> dict:
 
 def noise_levels(work: Workspace, extension) -> dict:
     params = extension.params
-    return {"noise_levels": work.noise_levels(params.get("method", "mad"), params["random_slices_kwargs"])}
+    levels = work.noise_levels(params.get("method", "mad"), params["random_slices_kwargs"])
+    silent = work.analyzer.channel_ids[np.asarray(levels) == 0]
+    if silent.size:
+        work.notes.append(
+            f"noise_levels: 0 on {silent.size} of {levels.size} channels ({', '.join(map(str, silent[:8]))}"
+            f"{', …' if silent.size > 8 else ''}): their noise is below one count, so nothing is told in units of it."
+        )
+    return {"noise_levels": levels}
 
 
 def waveforms(work: Workspace, extension) -> dict:

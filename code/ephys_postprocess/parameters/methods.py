@@ -155,3 +155,5 @@ def check_method_options(options: Section, method: str, methods: dict[str, set[s
     if foreign:
         known = ", ".join(sorted(methods[method])) or "none"
         raise ValueError(f"method '{method}' has no option {', '.join(foreign)} (it has: {known})")
+    if method == "monopolar_triangulation" and options.feature == "mean":
+        raise ValueError("method 'monopolar_triangulation' takes the features ptp, energy and peak_voltage, not 'mean'")

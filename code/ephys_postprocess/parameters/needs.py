@@ -65,7 +65,18 @@ def _unmet_needs(extensions: Extensions) -> list[Problem]:
             needed = " and ".join("'" + need.replace("|", "' or '") + "'" for need in missing)
             sentence = f"needs {needed}, which is not computed. Add it, or leave {name} out."
             problems.append(Problem(f"extensions.{name}", sentence))
-    return [*problems, *_missing_depth(extensions), *_missing_samples(extensions)]
+    return [*problems, *_missing_depth(extensions), *_missing_samples(extensions), *_missing_operator(extensions)]
+
+
+def _missing_operator(extensions: Extensions) -> list[Problem]:
+    """Metrics of templates that are not made."""
+    metrics, templates = extensions.template_metrics, extensions.templates
+    if metrics is None or templates is None or metrics.template_operator in templates.operators:
+        return []
+    sentence = (
+        f"templates.operators has no '{metrics.template_operator}' (got {', '.join(map(str, templates.operators))})."
+    )
+    return [Problem("extensions.template_metrics.template_operator", sentence)]
 
 
 def _missing_samples(extensions: Extensions) -> list[Problem]:

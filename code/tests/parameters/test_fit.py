@@ -97,6 +97,13 @@ def test_periods_go_by_unit_id():
         ({"random_spikes": {"method": "percentage", "percentage": 0}}, "percentage: must be more than 0"),
         ({"valid_unit_periods": {"period_duration_s_absolute": 0}}, "must be at least 0.1"),
         ({"valid_unit_periods": {"period_target_num_spikes": 0}}, "must be at least 1"),
+        ({"template_metrics": {"template_operator": "median"}}, "templates.operators has no 'median'"),
+        ({"amplitude_scalings": {"ms_before": 3.5}}, "must not exceed the templates' 3 ms"),
+        ({"template_similarity": {"max_lag_ms": 7}}, "must be less than the templates' 7 ms"),
+        (
+            {"spike_locations": {"method": "monopolar_triangulation", "method_kwargs": {"feature": "mean"}}},
+            "features ptp, energy and peak_voltage, not 'mean'",
+        ),
         (
             {
                 "spike_locations": {"method": "center_of_mass"},
