@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     NothingToDo
         When --help or --version has been printed.
     """
-    if len(argv) == 2 and argv[0] in ("--help", "-h") and argv[1] == "parameters":
+    if any(first in ("--help", "-h") and then == "parameters" for first, then in itertools.pairwise(argv)):
         print_parameters()
         raise NothingToDo
     parser = make_parser()

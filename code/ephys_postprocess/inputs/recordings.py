@@ -11,7 +11,13 @@ from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
 from ephys_postprocess.inputs.data_folder import RecordingInput
 from ephys_postprocess.inputs.descriptions import own_words
 from ephys_postprocess.inputs.motion import chain_of, is_motion_corrected, load_motion
-from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError, NotBuiltError, refusal
+from ephys_postprocess.inputs.refusals import (
+    ClassNotAllowedError,
+    CodecNotAllowedError,
+    NotAttachedError,
+    NotBuiltError,
+    refusal,
+)
 from ephys_postprocess.inputs.saved_objects import open_dump, open_saved_folder
 from ephys_postprocess.inputs.trace_sources import PLAIN_BINARY
 
@@ -170,7 +176,7 @@ def _open_lazy(recording_input: RecordingInput, journal, *, consent: Consent) ->
         recording = _open(lazy, _bases_of_lazy(recording_input), journal, consent=consent)
         if not recording.has_channel_location():
             reason = f"{lazy.name} has lost its channel locations"
-    except (NotAttachedError, ClassNotAllowedError) as error:
+    except (NotAttachedError, ClassNotAllowedError, CodecNotAllowedError) as error:
         reason = str(error)
     except NotBuiltError as error:
         reason = f"{lazy.name}: {error.short()}"

@@ -17,6 +17,10 @@ class ClassNotAllowedError(InputError):
     """A description names a class that is opened only where the user asks for it."""
 
 
+class CodecNotAllowedError(InputError):
+    """A zarr store is packed with a codec that is not opened: unknown to us, or not installed."""
+
+
 class NotBuiltError(InputError):
     """A description is readable and safe, and this SpikeInterface cannot make the recording or sorting from it."""
 

@@ -19,6 +19,7 @@ from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.bounded_codecs import MAX_CHUNK_BYTES, use_bounded_codecs
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH
 from ephys_postprocess.inputs.counts import check_count
+from ephys_postprocess.inputs.refusals import CodecNotAllowedError
 from ephys_postprocess.machine.space import available_memory_bytes, megabytes
 
 ALLOWED_CODECS = frozenset(
@@ -151,7 +152,7 @@ def _check_codecs(metadata: dict, where: str, *, is_pickle_allowed: bool) -> Non
                     "if you trust whoever wrote it, or save the data again without."
                 )
         elif name not in ALLOWED_CODECS:
-            raise InputError(
+            raise CodecNotAllowedError(
                 f"{where}: its codec {name[:80]!r} is not among those that are opened: "
                 f"{', '.join(sorted(ALLOWED_CODECS))}. Save the data again with one of them."
             )

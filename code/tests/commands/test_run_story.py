@@ -75,7 +75,7 @@ def test_one_recording_alone_has_no_prefix(call):
 
 
 def test_events_of_a_run(call):
-    code, out, _ = call({**all_done(c=LOCKED), "b#1 of 2": "kept"}, "--progress", "json")
+    code, out, _ = call({**all_done(c=LOCKED), "b#1 of 2": "kept"}, "--progress", "json", "--no-report")
     events = [json.loads(line) for line in out.splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds == [
