@@ -1,6 +1,6 @@
 """The frozen records that stages hand to each other; dtype, shape and unit of every array stand here once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,16 +85,21 @@ class SpikeTrains:
     def of_units(self, first_unit: int, last_unit: int) -> "SpikeTrains":
         """The spikes of units first_unit:last_unit alone: row r is `rows_of_units(...)[r]`, unit 0 is `first_unit`."""
         rows = self.rows_of_units(first_unit, last_unit)
-        is_one_segment = len(self.segment_lengths) == 1
-        return SpikeTrains(
-            self.samples[rows],
-            self.unit_indices[rows] - first_unit,
-            self.segment_indices[: rows.size] if is_one_segment else self.segment_indices[rows],
-            last_unit - first_unit,
-            self.segment_lengths,
-            self.sampling_frequency_hz,
-            None if self.periods is None else self.periods.of_units(first_unit, last_unit),
+        return self.of_rows(
+            rows,
+            unit_indices=self.unit_indices[rows] - first_unit,
+            num_units=last_unit - first_unit,
+            periods=None if self.periods is None else self.periods.of_units(first_unit, last_unit),
         )
+
+    def of_rows(self, rows: np.ndarray, **changed) -> "SpikeTrains":
+        """Some spikes alone, int64 `rows` ascending; with `changed` in place of what they would have."""
+        is_one_segment = len(self.segment_lengths) == 1
+        own = {
+            "samples": self.samples[rows],
+            "segment_indices": self.segment_indices[: rows.size] if is_one_segment else self.segment_indices[rows],
+        }
+        return replace(self, **own, **({"unit_indices": self.unit_indices[rows]} | changed))
 
     def line_samples(self, gap_samples: int) -> np.ndarray:
         """int64 (num_spikes,): samples on one time line, segments end to end with `gap_samples` between them."""

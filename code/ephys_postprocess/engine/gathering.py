@@ -85,12 +85,5 @@ def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
 def _of_units(spikes: SpikeTrains, is_wanted: np.ndarray) -> SpikeTrains:
     """The spikes of some units alone, as if there were no others."""
     rows = np.flatnonzero(is_wanted[spikes.unit_indices])
-    is_one_segment = len(spikes.segment_lengths) == 1
-    return SpikeTrains(
-        spikes.samples[rows],
-        (np.cumsum(is_wanted) - 1)[spikes.unit_indices[rows]],
-        spikes.segment_indices[: rows.size] if is_one_segment else spikes.segment_indices[rows],
-        int(np.count_nonzero(is_wanted)),
-        spikes.segment_lengths,
-        spikes.sampling_frequency_hz,
-    )
+    unit_indices = (np.cumsum(is_wanted) - 1)[spikes.unit_indices[rows]]
+    return spikes.of_rows(rows, unit_indices=unit_indices, num_units=int(np.count_nonzero(is_wanted)))

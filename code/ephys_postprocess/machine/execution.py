@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.machine.cores import CoreCount, usable_cores
+from ephys_postprocess.machine.cores import usable_cores
 from ephys_postprocess.parameters.job_kwargs import WITHOUT_EFFECT, JobKwargs
 
 PROGRESS_STYLES = ("auto", "bar", "plain", "json", "off")
@@ -42,7 +42,6 @@ class Execution:
     chunk_memory_bytes: int | None = None  # of one thread
     total_memory_bytes: int | None = None  # of all threads
     job_kwargs_without_effect: tuple[str, ...] = ()
-    cores: CoreCount | None = None  # where num_threads comes from
 
     @property
     def progress_style(self) -> str:
@@ -113,13 +112,12 @@ def make_execution(
     **choices
         Further fields of Execution; those that are None keep their default.
     """
-    cores = usable_cores(environment)
     wanted = next((value for value in (n_jobs, job_kwargs.n_jobs) if value is not None), -1)
     if progress is None:
         progress = "plain" if job_kwargs.progress_bar is False else "auto"
     is_sized = any(name in job_kwargs for name in ("chunk_size", "chunk_memory", "total_memory"))
     return Execution(
-        num_threads=count_threads(wanted, cores.count),
+        num_threads=count_threads(wanted, usable_cores(environment).count),
         progress=progress,
         scratch_folder=scratch_folder or default_scratch(),
         chunk_duration_s=job_kwargs.chunk_duration or (None if is_sized else DEFAULT_CHUNK_DURATION_S),
@@ -127,7 +125,6 @@ def make_execution(
         chunk_memory_bytes=job_kwargs.chunk_memory,
         total_memory_bytes=job_kwargs.total_memory,
         job_kwargs_without_effect=tuple(name for name in WITHOUT_EFFECT if name in job_kwargs),
-        cores=cores,
         **{name: value for name, value in choices.items() if value is not None},
     )
 

@@ -23,6 +23,7 @@ from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms
 from ephys_postprocess.stages.spike_trains.deduplicate import count_coincidences, deduplicate, template_peaks
 from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
 
+STRICT = {"duplicate_threshold": 0.9, "num_threads": 1}
 FEW = settings(max_examples=30, deadline=None)
 
 
@@ -134,7 +135,7 @@ def test_units_may_be_permuted_and_time_shifted():
     pick = np.ix_(permutation, permutation)
     np.testing.assert_array_equal(correlograms(after, 30.0, 1.0)[0][pick], correlograms(before, 30.0, 1.0)[0])
     np.testing.assert_array_equal(
-        count_coincidences(after, np.zeros(5), 4)[pick], count_coincidences(before, np.zeros(5), 4)
+        count_coincidences(after, np.zeros(5), 4, 1)[pick], count_coincidences(before, np.zeros(5), 4, 1)
     )
 
 
@@ -146,40 +147,39 @@ def test_chain_of_duplicates_removes_all_but_the_best():
         lengths=(1100,),
         frequency=10000.0,
     )
-    result = deduplicate(spikes, np.array([0, 2, 1, 0]), np.array([1.0, 2.0, 3.0, 4.0]), duplicate_threshold=0.9)
+    result = deduplicate(spikes, np.array([0, 2, 1, 0]), np.array([1.0, 2.0, 3.0, 4.0]), **STRICT)
     np.testing.assert_array_equal(result.is_kept, [True, False, False, True])
     np.testing.assert_array_equal(result.removed_unit_indices, [1, 2])
     np.testing.assert_array_equal(result.kept_unit_indices, [0, 0])
     np.testing.assert_array_equal(result.shared_fractions, [1.0, 1.0])
 
 
-@pytest.mark.parametrize(("strategy", "kept"), [("minimum_shift", 1), ("highest_amplitude", 0), ("max_spikes", 2)])
-def test_strategies(strategy, kept):
+@pytest.mark.parametrize(
+    ("shifts", "amplitudes", "kept"), [((1, 0, -1), (3.0, 2.0, 1.0), 1), ((1, -1, 1), (3.0, 1.0, 2.0), 0)]
+)
+def test_the_smaller_shift_stays_then_the_larger_amplitude(shifts, amplitudes, kept):
     train = np.arange(20, 1000, 20)
     parts = [train[:-2], train[:-1], train]
     spikes = make_trains(
         np.repeat([0, 1, 2], [p.size for p in parts]), np.concatenate(parts), lengths=(1100,), frequency=10000.0
     )
-    shifts, amplitudes = np.array([1, 0, -1]), np.array([3.0, 2.0, 1.0])
-    result = deduplicate(spikes, shifts, amplitudes, duplicate_threshold=0.9, remove_strategy=strategy)
+    result = deduplicate(spikes, np.array(shifts), np.array(amplitudes), duplicate_threshold=0.9, num_threads=1)
     assert np.flatnonzero(result.is_kept).tolist() == [kept]
 
 
 def test_no_spikes_and_no_units():
     empty = make_trains([], [], num_units=3)
-    assert deduplicate(empty, np.zeros(3), np.ones(3)).is_kept.all()
+    assert deduplicate(empty, np.zeros(3), np.ones(3), **STRICT).is_kept.all()
     assert correlograms(empty)[0].sum() == 0
     assert isi_histograms(empty)[0].shape == (3, 50)
-    assert deduplicate(make_trains([], [], num_units=0), np.zeros(0), np.ones(0)).removed_unit_indices.size == 0
+    assert (
+        deduplicate(make_trains([], [], num_units=0), np.zeros(0), np.ones(0), **STRICT).removed_unit_indices.size == 0
+    )
 
 
 def test_bad_parameters_are_refused():
     spikes = make_trains([0], [1])
     for call in (
-        lambda: deduplicate(spikes, None, np.ones(1)),
-        lambda: deduplicate(spikes, np.zeros(1), np.ones(1), remove_strategy="best"),
-        lambda: deduplicate(spikes, np.zeros(1), None),
-        lambda: deduplicate(spikes, None, np.ones(1), align=False),
         lambda: correlograms(spikes, 1.0, 5.0),
         lambda: isi_histograms(spikes, 1.0, 5.0),
     ):

@@ -20,8 +20,14 @@ from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.quality import amplitude_metrics, drift_metrics, refractory_metrics, spike_train_metrics
 from ephys_postprocess.stages.quality.sd_ratio import sd_ratio
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.spike_trains import deduplicate as deduplicate_stage
 from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms
-from ephys_postprocess.stages.spike_trains.deduplicate import deduplicate, template_peaks
+from ephys_postprocess.stages.spike_trains.deduplicate import (
+    count_coincidences,
+    deduplicate,
+    find_redundant_pairs,
+    template_peaks,
+)
 from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
 from ephys_postprocess.stages.templates.template_similarity import template_similarity
 
@@ -134,20 +140,24 @@ def test_isi_histograms(analyzer, spikes):
         assert ours.dtype == theirs.dtype
 
 
-@pytest.mark.parametrize("strategy", ["minimum_shift", "highest_amplitude", "max_spikes"])
-def test_deduplicate(analyzer, spikes, arrays, strategy):
+@pytest.mark.parametrize(
+    ("delta_time", "threshold", "num_removed"), [(0.4, 0.9, 2), (0.4, 0.3, 2), (0.08, 0.6, 1), (0.08, 0.85, 0)]
+)
+def test_deduplicate(analyzer, spikes, arrays, monkeypatch, delta_time, threshold, num_removed):
     shifts, amplitudes = template_peaks(arrays["templates"], arrays["main"], arrays["num_before"], analyzer.peak_sign)
     ids = analyzer.unit_ids
     # Copies are jittered by 3 samples: 0.4 ms (10 samples) matches all, 0.08 ms (2 samples) about 5 in 7. Then the two
     # ends of the chain (0, copy0, copy1) may share too few: stock removes one for the sake of copy0, which goes too.
-    for delta_time, threshold, num_removed in ((0.4, 0.9, 2), (0.4, 0.3, 2), (0.08, 0.6, 1), (0.08, 0.85, 0)):
-        options = {"delta_time": delta_time, "duplicate_threshold": threshold, "remove_strategy": strategy}
-        clean, pairs = sc.remove_redundant_units(analyzer, extra_outputs=True, **options)
-        ours = deduplicate(spikes, shifts, amplitudes, **options)
-        assert [(ids[a], ids[b]) for a, b in ours.redundant_pairs] == [tuple(pair) for pair in pairs]
-        assert set(ids[ours.is_kept]) - set(clean.unit_ids) <= ({"0", "copy1"} if delta_time < 0.4 else set())
-        assert set(clean.unit_ids) <= set(ids[ours.is_kept])
-        assert (~ours.is_kept).sum() >= num_removed
+    monkeypatch.setattr(deduplicate_stage, "MATCH_WITHIN_MS", delta_time)
+    options = {"delta_time": delta_time, "duplicate_threshold": threshold}
+    clean, expected = sc.remove_redundant_units(analyzer, extra_outputs=True, **options)
+    counts = count_coincidences(spikes, shifts, int(delta_time / 1000 * analyzer.sampling_frequency), num_threads=1)
+    pairs = find_redundant_pairs(counts, np.diff(spikes.unit_edges), threshold)
+    assert [(ids[a], ids[b]) for a, b in pairs] == [tuple(pair) for pair in expected]
+    ours = deduplicate(spikes, shifts, amplitudes, duplicate_threshold=threshold, num_threads=1)
+    assert set(ids[ours.is_kept]) - set(clean.unit_ids) <= ({"0", "copy1"} if delta_time < 0.4 else set())
+    assert set(clean.unit_ids) <= set(ids[ours.is_kept])
+    assert (~ours.is_kept).sum() >= num_removed
 
 
 @pytest.mark.parametrize("method", ["cosine", "l1", "l2"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference.dense_templates import compute_templates
 from reference.small_analyzer import columns_of, make_recording_and_sorting, trace_sources
 from spikeinterface.core import create_sorting_analyzer
 from spikeinterface.core.sorting_tools import random_spikes_selection
@@ -15,7 +16,6 @@ from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
 from ephys_postprocess.stages.templates.average_templates import average_dense_templates, average_packed_templates
 from ephys_postprocess.stages.templates.templates import (
-    compute_templates,
     find_main_channels,
     find_peak_shifts,
     unpack_channels,

@@ -179,14 +179,7 @@ def grid_prototype(
     """
     num_before, num_after = window_samples(spikes, ms_before, ms_after)
     rows = choose_prototype_spikes(spikes, num_before, num_after, seed, n_peaks)
-    chosen = SpikeTrains(
-        samples=spikes.samples[rows],
-        unit_indices=spikes.unit_indices[rows],
-        segment_indices=spikes.segment_indices[rows],
-        num_units=spikes.num_units,
-        segment_lengths=spikes.segment_lengths,
-        sampling_frequency_hz=spikes.sampling_frequency_hz,
-    )
+    chosen = spikes.of_rows(rows)
     windows = _MainChannelWindows(chosen, main_channel_indices, num_before, num_after, scaling)
     one_second = max(1, round(spikes.sampling_frequency_hz))
     run_trace_pass(traces, chosen, [windows], one_second, num_threads, is_sparse=True)

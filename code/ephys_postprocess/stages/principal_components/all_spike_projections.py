@@ -53,8 +53,8 @@ class AllSpikeProjections:
                 "principal_components.mode: 'concatenated' cannot project all spikes; use by_channel_*."
             )
         self.margin_samples = max(num_before, num_after)
-        self._models, self._spikes, self._sparsity = models, spikes, sparsity
-        self._nbefore, self._nafter = num_before, num_after
+        self._spikes, self._sparsity = spikes, sparsity
+        self._num_before, self._num_after = num_before, num_after
         self._weights, self._shifts = _for_counts(models, gains, offsets)
         self._positions = np.cumsum(sparsity.mask, axis=1) - 1  # of a channel among a unit's packed ones
         if projections is None:
@@ -64,8 +64,8 @@ class AllSpikeProjections:
 
     def consume(self, traces, origin_sample, segment_index, first_spike, last_spike):
         spikes = self._spikes
-        starts = spikes.samples[first_spike:last_spike] - self._nbefore
-        stops = spikes.samples[first_spike:last_spike] + self._nafter
+        starts = spikes.samples[first_spike:last_spike] - self._num_before
+        stops = spikes.samples[first_spike:last_spike] + self._num_after
         inside = np.flatnonzero((starts >= 0) & (stops <= spikes.segment_lengths[segment_index]))
         units = spikes.unit_indices[first_spike:last_spike][inside]
         starts = starts[inside] - origin_sample
@@ -75,7 +75,7 @@ class AllSpikeProjections:
         block = np.zeros(shape, dtype=np.float32)
         for channel, trace in zip(channels, _by_channel(traces, channels), strict=True):
             own = np.flatnonzero(self._sparsity.mask[units, channel])
-            windows = np.lib.stride_tricks.sliding_window_view(trace, self._nbefore + self._nafter)[starts[own]]
+            windows = np.lib.stride_tricks.sliding_window_view(trace, self._num_before + self._num_after)[starts[own]]
             own_projections = windows.astype(np.float64) @ self._weights[channel] - self._shifts[channel]
             block[inside[own], :, self._positions[units[own], channel]] = own_projections
         self.projections[first_spike:last_spike] = block

@@ -1,6 +1,6 @@
 """The time in which units are looked at, whole segments or a unit's periods, and where in it their spikes lie."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -102,14 +102,7 @@ def is_within(spikes: SpikeTrains, periods: UnitPeriods) -> np.ndarray:
 def within_periods(spikes: SpikeTrains, periods: UnitPeriods) -> tuple[SpikeTrains, np.ndarray]:
     """The spikes in their unit's periods, and their rows (int64, ascending) among all."""
     rows = np.flatnonzero(is_within(spikes, periods))
-    restricted = replace(
-        spikes,
-        samples=spikes.samples[rows],
-        unit_indices=spikes.unit_indices[rows],
-        segment_indices=spikes.segment_indices[rows],
-        periods=periods,
-    )
-    return restricted, rows
+    return spikes.of_rows(rows, periods=periods), rows
 
 
 def _last_begun(spikes, periods):

@@ -4,24 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels.spike_coincidence import spike_coincidence
 from ephys_postprocess.machine.threads import map_in_threads, split_evenly
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.spike_trains.survivors import choose_survivors
 
-REMOVE_STRATEGIES = ("minimum_shift", "highest_amplitude", "max_spikes")
+# SpikeInterface's: how far apart spikes may be that match, and the least agreement (matches over the union) of a pair.
+MATCH_WITHIN_MS, LEAST_AGREEMENT = 0.4, 0.2
 
 
 @dataclass(frozen=True)
 class Deduplication:
-    """Which units go, and for whose sake."""
+    """Which units are removed, and in which unit their spikes still are."""
 
     is_kept: np.ndarray  # bool (num_units,)
     removed_unit_indices: np.ndarray  # int64 (num_removed,) ascending
     kept_unit_indices: np.ndarray  # int64 (num_removed,): a unit that stays
     shared_fractions: np.ndarray  # float64 (num_removed,): share of the removed unit's spikes that this one has
-    redundant_pairs: np.ndarray  # int64 (num_pairs, 2): higher unit index first, in ascending order
     mixtures: dict[int, tuple[int, ...]]  # unit index: the distinct units that it consists of; all of them stay
 
     def as_rows(self, unit_ids) -> list[dict]:
@@ -39,57 +38,43 @@ class Deduplication:
 
 def deduplicate(
     spikes: SpikeTrains,
-    peak_shifts_samples: np.ndarray | None,
-    peak_amplitudes: np.ndarray | None,
+    peak_shifts_samples: np.ndarray,
+    peak_amplitudes: np.ndarray,
     *,
-    duplicate_threshold: float = 0.8,
-    agreement_threshold: float = 0.2,
-    delta_time: float = 0.4,
-    remove_strategy: str = "minimum_shift",
-    align: bool = True,
-    num_threads: int = 1,
+    duplicate_threshold: float,
+    num_threads: int,
 ) -> Deduplication:
     """Units to remove because more than `duplicate_threshold` of their spikes are in a unit that stays.
+
+    Where either of a pair could go, the one stays whose template's peak is closer to its spikes, then the one of larger
+    amplitude, then the one of higher index.
 
     Parameters
     ----------
     spikes : SpikeTrains
-    peak_shifts_samples : int64 (num_units,) or None
-        From `template_peaks`; trains are moved back by it when `align`. None only without `align`.
-    peak_amplitudes : float (num_units,) or None
-        From `template_peaks`; None only for the strategy "max_spikes".
-    duplicate_threshold, agreement_threshold : float
-        Pairs need an agreement (matches over the union) of at least the second to be looked at.
-    delta_time : float
-        Largest distance of a match, ms.
-    remove_strategy : "minimum_shift" | "highest_amplitude" | "max_spikes"
-        Which one is kept where either could go: the one with the smaller shift (then the larger amplitude), the larger
-        amplitude, or more spikes. On equality the unit with the lower index goes.
+    peak_shifts_samples : int64 (num_units,)
+        From `template_peaks`; trains are moved back by it.
+    peak_amplitudes : float (num_units,)
+        From `template_peaks`.
+    duplicate_threshold : float
     num_threads : int
-
-    Raises
-    ------
-    ParameterError
-        Unknown strategy, or an input it needs is missing.
 
     References
     ----------
-    `spikeinterface.curation.remove_redundant_units`: the same pairs are found, and the same units removed where no unit
-    is in two pairs and both units of a pair have that share. See `survivors.choose_survivors` for the others.
+    `spikeinterface.curation.remove_redundant_units` with its default strategy: the same pairs are found,
+    and the same units removed where no unit is in two pairs and both units of a pair have that share. See
+    `survivors.choose_survivors` for the others.
     """
-    _check(remove_strategy, align, peak_shifts_samples, peak_amplitudes)
-    delta_samples = int(delta_time / 1000 * spikes.sampling_frequency_hz)
-    shifts = np.asarray(peak_shifts_samples, dtype=np.int64) if align else np.zeros(spikes.num_units, dtype=np.int64)
+    delta_samples = int(MATCH_WITHIN_MS / 1000 * spikes.sampling_frequency_hz)  # truncated, as in SpikeInterface
+    shifts = np.asarray(peak_shifts_samples, dtype=np.int64)
     num_spikes = np.diff(spikes.unit_edges)
     counts = count_coincidences(spikes, shifts, delta_samples, num_threads)
-    pairs = _redundant_pairs(
-        _symmetric_matches(counts, num_spikes), num_spikes, agreement_threshold, duplicate_threshold
-    )
-    is_first_worse = _is_first_worse(pairs, remove_strategy, shifts, peak_amplitudes, num_spikes)
+    pairs = find_redundant_pairs(counts, num_spikes, duplicate_threshold)
     shares = counts / np.maximum(num_spikes, 1)[:, np.newaxis]
+    is_first_worse = _is_first_worse(pairs, shifts, peak_amplitudes)
     found = choose_survivors(pairs, is_first_worse, shares, duplicate_threshold, num_spikes)
     removed, kept = found.removed_unit_indices, found.kept_unit_indices
-    return Deduplication(found.is_kept, removed, kept, shares[removed, kept], pairs, found.mixtures)
+    return Deduplication(found.is_kept, removed, kept, shares[removed, kept], found.mixtures)
 
 
 def template_peaks(
@@ -126,7 +111,7 @@ def template_peaks(
 
 
 def count_coincidences(
-    spikes: SpikeTrains, shifts_samples: np.ndarray, delta_samples: int, num_threads: int = 1
+    spikes: SpikeTrains, shifts_samples: np.ndarray, delta_samples: int, num_threads: int
 ) -> np.ndarray:
     """int64 (num_units, num_units): spikes of the row's unit matched in the column's, once the shifts are undone."""
     reach = delta_samples + 1 + 2 * int(np.abs(shifts_samples).max(initial=0))
@@ -145,15 +130,24 @@ def count_coincidences(
     return counts
 
 
-def _check(remove_strategy, align, peak_shifts_samples, peak_amplitudes):
-    if remove_strategy not in REMOVE_STRATEGIES:
-        raise ParameterError(f"remove_strategy: must be one of {REMOVE_STRATEGIES} (got {remove_strategy!r}).")
-    if remove_strategy == "minimum_shift" and not align:
-        raise ParameterError("remove_strategy: 'minimum_shift' needs align to be true.")
-    if align and peak_shifts_samples is None:
-        raise ParameterError("align: needs the templates' peak shifts.")
-    if remove_strategy != "max_spikes" and peak_amplitudes is None:
-        raise ParameterError(f"remove_strategy: {remove_strategy!r} needs the templates' amplitudes.")
+def find_redundant_pairs(counts: np.ndarray, num_spikes: np.ndarray, duplicate_threshold: float) -> np.ndarray:
+    """int64 (num_pairs, 2): pairs that share more than the threshold of the smaller one's spikes, higher index first.
+
+    Parameters
+    ----------
+    counts : int64 (num_units, num_units)
+        From `count_coincidences`.
+    num_spikes : int64 (num_units,)
+    duplicate_threshold : float
+    """
+    matches = _symmetric_matches(counts, num_spikes)
+    unions = num_spikes[:, np.newaxis] + num_spikes[np.newaxis, :] - matches
+    agreement = np.tril(matches / np.where(unions == 0, -1, unions), k=-1)
+    pairs = np.argwhere(agreement >= LEAST_AGREEMENT).astype(np.int64)
+    matched = matches[pairs[:, 0], pairs[:, 1]]
+    smaller = num_spikes[pairs].min(axis=1, initial=np.iinfo(np.int64).max)
+    shared = np.divide(matched, smaller, out=np.zeros(matched.size), where=smaller > 0)
+    return pairs[shared > duplicate_threshold]
 
 
 def _symmetric_matches(counts, num_spikes):
@@ -161,23 +155,8 @@ def _symmetric_matches(counts, num_spikes):
     return np.minimum(np.maximum(counts, counts.T), num_spikes[np.newaxis, :]).astype(np.float64)
 
 
-def _redundant_pairs(matches, num_spikes, agreement_threshold, duplicate_threshold):
-    unions = num_spikes[:, np.newaxis] + num_spikes[np.newaxis, :] - matches
-    agreement = np.tril(matches / np.where(unions == 0, -1, unions), k=-1)
-    pairs = np.argwhere(agreement >= agreement_threshold).astype(np.int64)
-    matched = matches[pairs[:, 0], pairs[:, 1]]
-    smaller = num_spikes[pairs].min(axis=1, initial=np.iinfo(np.int64).max)
-    shared = np.divide(matched, smaller, out=np.zeros(matched.size), where=smaller > 0)
-    return pairs[shared > duplicate_threshold]
-
-
-def _is_first_worse(pairs, remove_strategy, shifts, amplitudes, num_spikes):
+def _is_first_worse(pairs, shifts, amplitudes):
     first, second = pairs.T
-    if remove_strategy == "max_spikes":
-        return num_spikes[first] < num_spikes[second]
-    is_weaker = amplitudes[first] < amplitudes[second]
-    if remove_strategy == "highest_amplitude":
-        return is_weaker
     distances = np.abs(shifts)
     is_equal = distances[first] == distances[second]
-    return np.where(is_equal, is_weaker, distances[first] > distances[second])
+    return np.where(is_equal, amplitudes[first] < amplitudes[second], distances[first] > distances[second])

@@ -14,14 +14,14 @@ from ephys_postprocess.stages.traces.waveforms import WaveformSource
 ROWS_AT_ONCE = 512
 
 
-def compute_templates(
+def compute_packed_templates(
     source: WaveformSource,
-    operators: Sequence = ("average", "std"),
+    operators: Sequence,
     num_threads: int = 1,
     dtype=np.float64,
     is_scaled: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Templates of all units from their selected waveforms, zero for units without any and on foreign channels.
+    """Templates of all units from their selected waveforms, own channels packed left; zero for units without any.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def compute_templates(
 
     Returns
     -------
-    dict of (num_units, num_samples, num_channels)
+    dict of (num_units, num_samples, width)
         Keys "average", "std", "median", "percentile_{p}".
 
     Raises
@@ -49,18 +49,6 @@ def compute_templates(
     ----------
     SpikeInterface 0.105.3 `ComputeTemplates` with waveforms, equal bit for bit.
     """
-    packed = compute_packed_templates(source, operators, num_threads, dtype, is_scaled)
-    return {key: unpack_channels(templates, source.selection.sparsity) for key, templates in packed.items()}
-
-
-def compute_packed_templates(
-    source: WaveformSource,
-    operators: Sequence = ("average", "std"),
-    num_threads: int = 1,
-    dtype=np.float64,
-    is_scaled: bool = True,
-) -> dict[str, np.ndarray]:
-    """As `compute_templates`, but (num_units, num_samples, width): own channels packed left, a fraction of the size."""
     keys = [_key_of_operator(operator) for operator in operators]
     sparsity = source.selection.sparsity
     shape = (len(sparsity.mask), source.selection.num_samples, source.selection.width)

@@ -53,15 +53,7 @@ class WaveformSelection:
     @cached_property
     def trains(self) -> SpikeTrains:
         """The selected spikes alone: its rows are the rows of the waveforms."""
-        spikes, rows = self.spikes, self.spike_rows
-        return SpikeTrains(
-            spikes.samples[rows],
-            spikes.unit_indices[rows],
-            spikes.segment_indices[rows],
-            spikes.num_units,
-            spikes.segment_lengths,
-            spikes.sampling_frequency_hz,
-        )
+        return self.spikes.of_rows(self.spike_rows)
 
     @property
     def windows(self) -> Windows:

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from reference.dense_templates import compute_templates
 from reference.small_analyzer import ArrayTraces
 
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.templates.average_templates import average_dense_templates, average_packed_templates
-from ephys_postprocess.stages.templates.templates import compute_templates, unpack_channels
+from ephys_postprocess.stages.templates.templates import unpack_channels
 from ephys_postprocess.stages.traces import waveforms as stage
 from ephys_postprocess.stages.traces.waveforms import WaveformSelection, for_each_block, open_waveforms
 
