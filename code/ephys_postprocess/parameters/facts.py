@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 MOST_BINS = 100_000  # of one histogram; more is a slip of the unit, and would fill the memory
+MOST_WINDOW_SAMPLES = 2000  # of a waveform: principal components compare each of its samples with each
 MOST_GRID_PLACES = 2_000_000  # tried for one channel, over all depths
 
 
@@ -19,6 +20,14 @@ class RecordingFacts:
     def samples(self, duration_ms: float) -> int:
         """A duration in whole samples, rounded as SpikeInterface does."""
         return round(duration_ms * 1e-3 * self.sampling_frequency_hz)
+
+    def window_misfit(self, ms_before: float, ms_after: float) -> dict[str, str]:
+        """Why waveforms cannot be so long, by parameter."""
+        num_samples = self.samples(ms_before) + self.samples(ms_after)
+        if num_samples <= MOST_WINDOW_SAMPLES:
+            return {}
+        longer = "ms_before" if ms_before > ms_after else "ms_after"
+        return {longer: f"makes windows of {num_samples} samples; at most {MOST_WINDOW_SAMPLES} are computed."}
 
     def too_short(self, duration_s: float) -> str | None:
         """Why the recording cannot be cut into bins or intervals so short, or None."""

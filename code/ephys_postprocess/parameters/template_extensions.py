@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Tag, model_validator
 
 from ephys_postprocess.parameters.computed import Extension, ResultSize
+from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.methods import RandomSlices
 from ephys_postprocess.parameters.types import (
     Flag,
@@ -83,6 +84,9 @@ class Waveforms(Extension):
         None, "Type of the stored samples; null = float32 in µV, the recording's own otherwise."
     )
 
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        return recording.window_misfit(self.ms_before, self.ms_after)
+
     def stored_bytes(self, size: ResultSize) -> float:
         return 4 * size.compressed_share * size.waveform_channels * size.waveform_samples
 
@@ -98,6 +102,9 @@ class Templates(Extension):
     operators: Annotated[tuple[Operator, ...], BeforeValidator(_operators)] = declare(
         ("average", "std"), "What is taken over a unit's waveforms: average, std, median, mad, ['percentile', q]."
     )
+
+    def misfits(self, recording: RecordingFacts) -> dict[str, str]:
+        return recording.window_misfit(self.ms_before, self.ms_after)
 
     def needed(self) -> tuple[str, ...]:
         uses_waveforms = any(operator not in ("average", "std") for operator in self.operators)

@@ -38,6 +38,10 @@ def test_the_defaults_fit():
         ),
         ({"spike_locations": {"method_kwargs": {"upsampling_um": 0.01}}}, "method_kwargs.upsampling_um: is too fine"),
         ({"unit_locations": {"method": "grid_convolution", "radius_um": 1}}, "unit_locations.radius_um: no place"),
+        (
+            {"extensions": {"random_spikes": {}, "waveforms": {"ms_after": 70}}},
+            "ms_after: makes windows of 2190 samples",
+        ),
         ({"unit_locations": {"radius_um": 1}}, None),  # monopolar_triangulation has no grid
     ],
 )
