@@ -38,6 +38,7 @@ def call(tmp_path, monkeypatch, capsys):
             return Outcome(item.recording_name, ending, "1 unit in")
 
         monkeypatch.setattr(recording_module, "postprocess_recording", postprocess)
+        monkeypatch.setattr("ephys_postprocess.commands.summary.summarise", lambda *_: None)  # of results made up here
         code = cli.main(["--data", str(data), "--results", str(results), "--scratch", str(tmp_path), *arguments])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
