@@ -184,3 +184,25 @@ def test_nn_advanced_of_a_dense_analyzer_uses_the_channels_within_its_radius(inp
     expected = [nearest_neighbors_isolation(analyzer, unit, min_fr=0.0, **params)[0] for unit in range(5)]
     # stock decomposes in float32: a neighbor or two of some hundred may differ
     np.testing.assert_allclose(ours, expected, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("how", [{"percentage": 0.5}, {"maximum_rate": 3.0}], ids=["percentage", "maximum_rate"])
+def test_random_spikes_keep_what_their_method_needs(inputs, how):
+    analyzer = make_analyzer(inputs)
+    asked = {"method": next(iter(how)), "seed": 0, **how}
+    compute(analyzer, {"random_spikes": asked}, n_jobs=1)
+    extension = analyzer.get_extension("random_spikes")
+    assert asked.items() <= extension.params.items()
+    chosen = analyzer.sorting.to_spike_vector()["unit_index"][extension.get_data()]
+    counts = np.array(list(analyzer.sorting.count_num_spikes_per_unit().values()))
+    expected = (counts * 0.5).astype(int) if "percentage" in how else np.minimum(counts, int(8.0 * 3.0) - 1)
+    # the rate counts the time up to the last spike, which is a little less than 8 s
+    np.testing.assert_array_equal(np.bincount(chosen, minlength=5), expected)
+
+
+def test_metrics_of_spike_trains_need_no_other_extension(inputs):
+    analyzer = make_analyzer(inputs)
+    names = ["num_spikes", "firing_rate", "presence_ratio", "isi_violation", "rp_violation", "synchrony"]
+    compute(analyzer, {"quality_metrics": {"metric_names": names}}, n_jobs=1)
+    table = analyzer.get_extension("quality_metrics").get_data()
+    assert table["num_spikes"].tolist() == list(analyzer.sorting.count_num_spikes_per_unit().values())
