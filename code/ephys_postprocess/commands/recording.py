@@ -73,8 +73,9 @@ def postprocess_recording(
             kept = remove_duplicates(inputs, gathered.peaks, parameters.duplicate_threshold, stage)
         work = compute(inputs, sampled, kept, gathered, files, parameters.extensions.arguments(), log)
         with log.stage("write_results"):
+            notes = [*kept.notes, *work.notes]
             computed = ComputedRecording(
-                inputs, parameters, work.analyzer, kept.duplicates, work.not_computed, work.notes, log.as_table(), start
+                inputs, parameters, work.analyzer, kept.duplicates, work.not_computed, notes, log.as_table(), start
             )
             make_report = partial(_write_report, work, files, log) if execution.report else None
             write_beside_store(computed, files, make_report)

@@ -18,6 +18,7 @@ class KeptUnits:
 
     is_kept: np.ndarray  # bool (num_units,)
     duplicates: list[dict]  # a row each: removed_unit_id, kept_unit_id, shared_fraction
+    notes: tuple[str, ...] = ()  # what a reader of the result should know
 
     def summary(self, seconds: float) -> str:
         """The closing line of a recording."""
@@ -58,10 +59,8 @@ def remove_duplicates(
             "which has %(shared_fraction).1f %% of its spikes",
             {**row, "shared_fraction": 100 * row["shared_fraction"]},
         )
-    for line in _mixtures_told(found.mixtures, inputs.loaded.sorting.unit_ids):
-        logger.info("  %s", line)
     stage.count(units_in=num_units, duplicates_removed=len(duplicates), units_out=int(found.is_kept.sum()))
-    return KeptUnits(found.is_kept, duplicates)
+    return KeptUnits(found.is_kept, duplicates, mixtures_told(found.mixtures, inputs.loaded.sorting.unit_ids))
 
 
 def _deduplicate(inputs, peaks, duplicate_threshold) -> Deduplication:
@@ -69,9 +68,10 @@ def _deduplicate(inputs, peaks, duplicate_threshold) -> Deduplication:
     return deduplicate(inputs.spikes, *peaks, duplicate_threshold=threshold, num_threads=num_threads)
 
 
-def _mixtures_told(mixtures: dict[int, tuple[int, ...]], unit_ids) -> list[str]:
-    return [
-        f"mixture: unit {unit_ids[whole]} has the spikes of units {', '.join(str(unit_ids[part]) for part in parts)}, "
-        "which are no duplicates of each other; none of them is removed for its sake"
+def mixtures_told(mixtures: dict[int, tuple[int, ...]], unit_ids) -> tuple[str, ...]:
+    """A sentence about each unit that consists of several others."""
+    return tuple(
+        f"unit {unit_ids[whole]} has the spikes of units {', '.join(str(unit_ids[part]) for part in parts)}, which are "
+        "no duplicates of each other: a mixture, in favour of which none of them was removed."
         for whole, parts in mixtures.items()
-    ]
+    )

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import survivors as reference
 
+from ephys_postprocess.engine.duplicates import mixtures_told
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.spike_trains.deduplicate import deduplicate
 from ephys_postprocess.stages.spike_trains.survivors import choose_survivors
@@ -97,6 +98,8 @@ def test_a_mixture_of_two_neurons_costs_neither():
     found = remove(TRAIN, OTHER_TRAIN, mixture, shifts=[0, 2, 1])
     assert found.is_kept.all()
     assert found.mixtures == {2: (0, 1)}
+    (told,) = mixtures_told(found.mixtures, ["a", "b", "both"])
+    assert told.startswith("unit both has the spikes of units a, b, ")
 
 
 def test_a_copy_goes_though_a_mixture_has_its_spikes_too():
