@@ -4,7 +4,7 @@ import numpy as np
 
 from ephys_postprocess.report.thinning import rows_by_unit
 
-_STEP_TOLERANCE = 1e-3  # of a step: float32 amplitudes of 16 bits times a gain are off by less
+_STEP_TOLERANCE = 0.02  # of a step: float32 holds 2 ** 15 steps to 0.002; more for the division and an offset
 
 
 def amplitude_bins(values: np.ndarray, step: float, num_bins: int) -> tuple[float, float]:

@@ -44,6 +44,14 @@ def test_bins_by_hand():
     assert amplitude_bins(np.array([5.0]), float("nan"), 10) == (5.0, 0.1)
 
 
+def test_steps_are_recognized_at_the_converters_end():
+    steps = np.array([-32_768, -32_767, -20_001, -3, 32_767])
+    values = (steps * 0.195).astype(np.float32).astype(np.float64)
+    low, width = amplitude_bins(values, 0.195, 40)
+    assert width / 0.195 == pytest.approx(-(-65_536 // 40))
+    assert low == pytest.approx(-32_768.5 * 0.195)
+
+
 @given(st.lists(st.integers(-500, 500), min_size=1, max_size=50), st.floats(0.05, 20), st.integers(1, 60))
 def test_no_amplitude_is_lost(steps, step, num_bins):
     values = np.array(steps) * step

@@ -52,9 +52,9 @@ class Area {
   px(value) { return this.left + (value - this.x[0]) * this.perX; }
   py(value) { return this.bottom - (value - this.y[0]) * this.perY; }
 
-  // A bar of one count among hundreds must still be seen: none is lower than three pixels.
-  bars(edges, counts, fill) {
-    const least = 3 * this.ratio, ground = this.py(0);
+  // No bar is lower than `lowest` pixels, so that a single count is still seen.
+  bars(edges, counts, fill, lowest = 1) {
+    const least = lowest * this.ratio, ground = this.py(0);
     this.pen.fillStyle = fill;
     for (let i = 0; i < counts.length; i++) {
       if (!counts[i]) continue;
