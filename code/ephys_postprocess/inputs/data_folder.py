@@ -164,6 +164,7 @@ def check_name(name: str, where: str) -> str:
         and name not in {"", ".", ".."}
         and not set(name) & {"/", "\\"}
         and not any(unicodedata.category(letter) == "Cc" for letter in name)
+        and _is_encodable(name)
         and len(os.fsencode(name)) <= MAX_NAME_BYTES
     )
     if not is_possible:
@@ -172,6 +173,14 @@ def check_name(name: str, where: str) -> str:
             "'/', '\\', '..' or control characters, as in the folder name preprocessed_<recording name>."
         )
     return name
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half a pair of surrogates, which no file system takes
+        return False
+    return True
 
 
 def _entries(folder: Path) -> list[Path]:

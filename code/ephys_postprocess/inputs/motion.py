@@ -7,6 +7,7 @@ import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.data_folder import RecordingInput, read_json
+from ephys_postprocess.inputs.npy_files import holds_pickles
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 
 LEGACY_FILES = ("motion.npy", "temporal_bins.npy")  # spatial_bins.npy is absent where the motion is rigid
@@ -35,7 +36,9 @@ def correct_motion(recording: si.BaseRecording, recording_input: RecordingInput)
     from spikeinterface.sortingcomponents.motion import interpolate_motion
 
     folder = recording_input.motion
-    motion = fitted_to_segments(load_motion(folder), recording, folder)
+    motion = load_motion(folder)
+    with refusal(folder):
+        motion = fitted_to_segments(motion, recording, folder)
     arguments, source = interpolation_arguments(recording_input)
     if np.dtype(recording.get_dtype()).kind != "f":
         recording = astype(recording, "float32")
@@ -64,6 +67,8 @@ def load_motion(folder: Path):
     from spikeinterface.core.motion import Motion
 
     try:
+        for npy_file in (*folder.glob("*.npy"), *folder.glob("motion/*.npy")):
+            holds_pickles(npy_file)  # numpy refuses those by itself, but allocates whatever a header says
         with refusal(folder):
             if (folder / "motion").is_dir():
                 return Motion.load(folder / "motion")
@@ -107,14 +112,18 @@ def fitted_to_segments(motion, recording: si.BaseRecording, folder: Path):
 
 def interpolation_arguments(recording_input: RecordingInput) -> tuple[dict, str]:
     """How to interpolate, and where that was found: what preprocessing applied, what was saved, the preset, or ours."""
-    process = _preprocessing_parameters(recording_input.preprocessing_record).get("motion_correction") or {}
+    record = recording_input.preprocessing_record
+    process = _object_in(_preprocessing_parameters(record), "motion_correction", record)
     if process.get("apply") and "interpolate_motion_kwargs" in process:
-        return dict(process["interpolate_motion_kwargs"] or {}), recording_input.preprocessing_record.name
+        return dict(_object_in(process, "interpolate_motion_kwargs", record)), record.name
     parameters_file = recording_input.motion / "parameters.json"
     saved = read_json(parameters_file) if parameters_file.is_file() else {}
-    if saved.get("interpolate_motion_kwargs"):
-        return dict(saved["interpolate_motion_kwargs"]), "its parameters.json"
+    arguments = _object_in(saved, "interpolate_motion_kwargs", parameters_file)
+    if arguments:
+        return dict(arguments), "its parameters.json"
     preset = saved.get("preset")
+    if not isinstance(preset, str | None):
+        raise InputError(f"{parameters_file}: preset must be a name (got {ascii(preset)[:80]}). Attach it again.")
     if preset:
         from spikeinterface.preprocessing.motion import motion_options_preset
 
@@ -122,6 +131,14 @@ def interpolation_arguments(recording_input: RecordingInput) -> tuple[dict, str]
         if arguments:
             return dict(arguments), f"preset {preset}"
     return dict(DEFAULT_INTERPOLATION), "the capsule's default"
+
+
+def _object_in(document: dict, name: str, file: Path) -> dict:
+    """A part of a document that is an object; empty where it is not there, or null."""
+    value = document.get(name)
+    if not isinstance(value, dict | None):
+        raise InputError(f"{file}: {name} must be an object (got {ascii(value)[:80]}). Attach the file again.")
+    return value or {}
 
 
 def _legacy_motion(folder: Path):
@@ -151,5 +168,4 @@ def _preprocessing_parameters(record_file: Path) -> dict:
         return {}
     record = read_json(record_file)
     code = record.get("code") if isinstance(record.get("code"), dict) else {}
-    parameters = code.get("parameters") or record.get("parameters") or {}
-    return parameters if isinstance(parameters, dict) else {}
+    return _object_in(code, "parameters", record_file) or _object_in(record, "parameters", record_file)
