@@ -12,13 +12,18 @@ from ephys_postprocess.machine.events import current_recording, emit, line_prefi
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # tabs and new lines stay
 
 
+def shown(text: object) -> str:
+    """A text in which what a terminal would obey is only shown: names in the data may hold such."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
 class _PlainText(logging.Formatter):
     """Each line says which of many recordings it is about. What a terminal would obey is only shown."""
 
     def format(self, record: logging.LogRecord) -> str:
         prefix = line_prefix()
         text = "\n".join(prefix + line for line in super().format(record).split("\n"))
-        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+        return shown(text)
 
 
 class _Handler(logging.StreamHandler):

@@ -12,7 +12,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from ephys_postprocess.cli.arguments import Arguments, parse_arguments
-from ephys_postprocess.cli.console import logging_to_console
+from ephys_postprocess.cli.console import logging_to_console, shown
 from ephys_postprocess.cli.options import NothingToDo
 from ephys_postprocess.errors import (
     EXIT_CALLERS_MISTAKE,
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     except ParameterError as err:
-        print(err, file=sys.stderr)
+        print(shown(err), file=sys.stderr)
         return EXIT_CALLERS_MISTAKE
     except NothingToDo:
         return EXIT_DONE
@@ -77,7 +77,7 @@ def _run_and_report(arguments: Arguments) -> int:
     except CapsuleError as err:
         if arguments.execution.debug:
             traceback.print_exc()
-        print(err, file=sys.stderr)
+        print(shown(err), file=sys.stderr)
         return EXIT_LATER if is_temporary(err) else EXIT_CALLERS_MISTAKE
     except Exception as error:  # noqa: BLE001 - the last resort: the system's refusal, or our bug with its traceback
         raise_if_stopping()
@@ -85,7 +85,7 @@ def _run_and_report(arguments: Arguments) -> int:
         if known is None or arguments.execution.debug:
             traceback.print_exc()
         if known is not None:
-            print(known, file=sys.stderr)
+            print(shown(known), file=sys.stderr)
         return EXIT_LATER if is_temporary(known or error) else EXIT_FAILED
 
 

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from ephys_postprocess.errors import InputError
 from ephys_postprocess.machine.stage_log import StageLog
 from ephys_postprocess.phy.folder import PhyFolder, folders_of_recordings
 
@@ -47,7 +48,12 @@ def export_result(result_folder: Path, folder: PhyFolder, execution, log: StageL
 def export_finished_result(result_folder: Path, folder: Path, execution) -> int:
     """`--export-phy FOLDER --from RESULT`: the exit code."""
     name = result_folder.name
-    export_result(
-        result_folder, check_phy_folders(folder, [name])[name], execution, StageLog(name, execution.progress_style)
-    )
+    phy_folder = check_phy_folders(folder, [name])[name]
+    try:
+        export_result(result_folder, phy_folder, execution, StageLog(name, execution.progress_style))
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(  # of somebody else's making, it may be broken in any way
+            f"{result_folder}: cannot be exported ({type(error).__name__}: {error}): its arrays are not those of a "
+            "complete SortingAnalyzer. Make it again."
+        ) from error
     return 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.special_files import check_file_types, is_regular
 
 TEST_PREPROCESSING_FOLDER = "preprocessing_pipeline_output_test"
 TEST_SORTING_FOLDER = "spikesorting_pipeline_output_test"
@@ -16,6 +17,8 @@ RESULT_PREFIXES = (
     *("preprocessing_", "spikesorting_", "job"),
 )
 MAX_NAME_BYTES = 200  # of the 255 that file systems allow: names of results are longer
+MAX_JSON_BYTES = 2**30
+MAX_REASON_LETTERS = 500
 PICKLE_ENDINGS = (".pkl", ".pickle")
 
 
@@ -148,7 +151,10 @@ def is_zarr(folder: Path) -> bool:
 
 def read_json(path: Path) -> dict:
     """The JSON object in a file; InputError when there is none."""
+    check_file_types(path)
     try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes; at most {MAX_JSON_BYTES} are read")
         content = json.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise InputError(f"{path}: not readable as JSON ({error}). Attach the file again or remove it.") from error
@@ -297,5 +303,8 @@ def _visible_names(folder: Path) -> set[str]:
 
 
 def _told_by(error_file: Path) -> str:
-    text = error_file.read_text(encoding="utf8", errors="replace").strip()
-    return f"its error.txt says: {text[:500]}" if text else "its error.txt is empty"
+    if not is_regular(error_file):
+        return "its error.txt is no file"
+    with error_file.open(encoding="utf8", errors="replace") as handle:
+        text = handle.read(MAX_REASON_LETTERS).strip()
+    return f"its error.txt says: {text}" if text else "its error.txt is empty"

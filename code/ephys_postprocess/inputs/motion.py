@@ -9,6 +9,7 @@ from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.data_folder import RecordingInput, read_json
 from ephys_postprocess.inputs.npy_files import holds_pickles
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
+from ephys_postprocess.inputs.special_files import check_file_types
 
 LEGACY_FILES = ("motion.npy", "temporal_bins.npy")  # spatial_bins.npy is absent where the motion is rigid
 # What the recommended presets of SpikeInterface use; all channels stay.
@@ -67,6 +68,7 @@ def load_motion(folder: Path):
     from spikeinterface.core.motion import Motion
 
     try:
+        check_file_types(folder)
         for npy_file in (*folder.glob("*.npy"), *folder.glob("motion/*.npy")):
             holds_pickles(npy_file)  # numpy refuses those by itself, but allocates whatever a header says
         with refusal(folder):

@@ -8,6 +8,7 @@ import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
+from ephys_postprocess.inputs.counts import MAX_DURATION_S
 from ephys_postprocess.inputs.data_folder import RecordingInput
 from ephys_postprocess.inputs.descriptions import own_words
 from ephys_postprocess.inputs.motion import chain_of, is_motion_corrected, load_motion
@@ -211,6 +212,11 @@ def _check_layout(recording: si.BaseRecording, where: str) -> None:
         raise InputError(f"{where}: the traces' dtype is {dtype}. It must be an integer or floating-point number.")
     if not (isinstance(rate_hz, numbers.Real) and 0 < rate_hz < np.inf):
         raise InputError(f"{where}: the sampling rate is {rate_hz!r}. It must be a positive number of Hz.")
+    lengths = [recording.get_num_samples(segment_index=index) for index in range(recording.get_num_segments())]
+    if max(lengths, default=0) / rate_hz > MAX_DURATION_S:
+        raise InputError(
+            f"{where}: a segment of {max(lengths)} samples lasts more than a year. Run preprocessing again."
+        )
     if recording.get_num_channels() < 1 or recording.get_num_segments() < 1:
         raise InputError(f"{where}: the recording has no channels or no segments. Run preprocessing again.")
     if recording.has_scaleable_traces():

@@ -14,7 +14,9 @@ from ephys_postprocess.inputs.data_folder import is_zarr, read_json
 from ephys_postprocess.inputs.descriptions import check_classes, paths_in, with_absolute_paths
 from ephys_postprocess.inputs.npy_files import check_npz, holds_pickles
 from ephys_postprocess.inputs.property_files import reading_properties
+from ephys_postprocess.inputs.raw_headers import check_headers
 from ephys_postprocess.inputs.refusals import NotBuiltError, refusal
+from ephys_postprocess.inputs.special_files import check_file_types
 from ephys_postprocess.inputs.zarr_metadata import check_zarr
 
 # Descriptions inside a saved folder, which SpikeInterface reads by itself: file, what its "class" must end with.
@@ -119,6 +121,7 @@ def check_folder(folder: Path, consent: Consent) -> None:
     NotAttachedError
         An inner description refers to what is not here, or lies outside the folder.
     """
+    check_file_types(folder)
     for npy_file in sorted(folder.glob("*.npy")):
         holds_pickles(npy_file)  # numpy refuses those by itself
     if is_zarr(folder) or (folder / ".zarray").is_file():
@@ -133,8 +136,10 @@ def check_folder(folder: Path, consent: Consent) -> None:
 
 def check_file(file: Path, consent: Consent) -> None:
     """The same for a file or folder that an argument names."""
+    check_file_types(file)
     if file.is_dir():
         check_folder(file, consent)
+        check_headers(file)
     elif file.suffix == ".npz":
         check_npz(file)
     elif file.suffix == ".npy":

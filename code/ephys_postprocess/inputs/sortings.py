@@ -10,6 +10,7 @@ from ephys_postprocess.inputs.data_folder import RecordingInput, is_zarr
 from ephys_postprocess.inputs.npy_files import check_npz
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 from ephys_postprocess.inputs.saved_objects import open_saved_folder
+from ephys_postprocess.inputs.special_files import check_file_types
 
 MAIN_CHANNEL_PROPERTY = "main_channel_id"  # SpikeInterface's name
 # Sorters leave a few spikes outside: Kilosort before the start, others past the end. A recording cut to its half loses
@@ -119,6 +120,7 @@ def main_channels_of_sorter(sorting: si.BaseSorting, recording: si.BaseRecording
 
 
 def _open_npz(path) -> si.BaseSorting:
+    check_file_types(path)
     check_npz(path)
     with refusal(path):
         sorting = si.read_npz_sorting(path)

@@ -5,7 +5,6 @@ chunks that are not there for zeros. So every array's metadata, in its own file 
 and checked, and its chunk files are counted.
 """
 
-import json
 import math
 import os
 import re
@@ -19,6 +18,7 @@ from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.bounded_codecs import MAX_CHUNK_BYTES, use_bounded_codecs
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH
 from ephys_postprocess.inputs.counts import check_count
+from ephys_postprocess.inputs.data_folder import read_json
 from ephys_postprocess.inputs.refusals import CodecNotAllowedError
 from ephys_postprocess.machine.space import available_memory_bytes, megabytes
 
@@ -92,9 +92,9 @@ def check_array(folder: Path, name: str, metadata: dict, where: str, *, is_pickl
 def _check_segments(folder: Path) -> None:
     """SpikeInterface makes an object a segment, as many as the root's attributes say."""
     own, consolidated = folder / ".zattrs", folder / ".zmetadata"
-    attributes = [_read(own)] if own.is_file() else []
+    attributes = [read_json(own)] if own.is_file() else []
     if consolidated.is_file():
-        metadata = _read(consolidated).get("metadata")
+        metadata = read_json(consolidated).get("metadata")
         attributes.append(metadata.get(".zattrs") if isinstance(metadata, dict) else None)
     for found in attributes:
         check_count(found, "num_segments", folder)
@@ -117,11 +117,11 @@ def _arrays_of(folder: Path) -> Iterator[tuple[str, dict, Path]]:
         if ".zarray" in files:
             folders.clear()  # below are chunks
             file = Path(parent) / ".zarray"
-            yield os.path.relpath(parent, folder), _read(file), file
+            yield os.path.relpath(parent, folder), read_json(file), file
     consolidated = folder / ".zmetadata"
     if not consolidated.is_file():
         return
-    entries = _read(consolidated).get("metadata")
+    entries = read_json(consolidated).get("metadata")
     if not isinstance(entries, dict):
         raise InputError(f"{consolidated}: holds no metadata. {_AGAIN}")
     for key, metadata in entries.items():
@@ -130,16 +130,6 @@ def _arrays_of(folder: Path) -> Iterator[tuple[str, dict, Path]]:
             raise InputError(f"{consolidated}: an impossible entry {key[:100]!r}. {_AGAIN}")
         if kind == ".zarray":
             yield name or ".", metadata, consolidated
-
-
-def _read(file: Path) -> dict:
-    try:
-        content = json.loads(file.read_text(encoding="utf8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: cannot be read as JSON ({error}). {_AGAIN}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file}: holds a JSON {type(content).__name__}, not an object. {_AGAIN}")
-    return content
 
 
 def _check_codecs(metadata: dict, where: str, *, is_pickle_allowed: bool) -> None:
