@@ -50,6 +50,16 @@ class PcSpikes:
                 means[unit_index, :, :-1] = self.projections[rows].mean(axis=0, dtype=np.float64)
         return means
 
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """float32 (num_spikes,): norm of each spike's projections."""
+        return np.sqrt(np.einsum("ijk,ijk->i", self.projections, self.projections))
+
+    @cached_property
+    def unit_scatters(self) -> dict[int, np.ndarray]:
+        """Unit: its `pc_crowded.unit_scatter`, once somebody has asked for it."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Neighborhood:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ephys_postprocess.kernels.pc_metrics import chi_square_tails
+from ephys_postprocess.stages.quality.pc_crowded import distances_that_count, scatter_of_others
 from ephys_postprocess.stages.quality.pc_neighborhoods import Neighborhood
 
 # A feature that the ones before it explain to all but this share of its variance adds nothing: projections are
@@ -21,7 +22,8 @@ class Scatter:
 
     target: np.ndarray  # float64 (num_dimensions, num_dimensions): sum of products of deviations from the target's mean
     others: np.ndarray  # the same of all other spikes about their common mean
-    squared_distances: np.ndarray | None  # float64 (num_others,): Mahalanobis; None when the target's cloud is flat
+    # float64 (num_others,): Mahalanobis, in large neighborhoods of those that count; None: the target's cloud is flat
+    squared_distances: np.ndarray | None
 
 
 def scatter_of(neighborhood: Neighborhood) -> Scatter:
@@ -31,6 +33,9 @@ def scatter_of(neighborhood: Neighborhood) -> Scatter:
     for block in neighborhood.target_deviations(neighborhood.target_mean):
         target += block.T @ block
     whitening = whitening_of(target, neighborhood.target_rows.size)
+    if neighborhood.kept_features is None:
+        distances = None if whitening is None else distances_that_count(neighborhood, whitening)
+        return Scatter(target, scatter_of_others(neighborhood), distances)
     others = np.zeros((num_dimensions, num_dimensions))
     squared_distances = []
     for block in neighborhood.other_deviations(neighborhood.other_mean):
@@ -69,6 +74,7 @@ def whitening_of(scatter: np.ndarray, num_spikes: int) -> np.ndarray | None:
 def mahalanobis_metrics(squared_distances: np.ndarray, num_target: int, num_dimensions: int) -> tuple[float, float]:
     """Isolation distance and L-ratio from the other spikes' squared Mahalanobis distances, float64 (num_others,).
 
+    Distances that are neither among the `num_target` smallest nor have a tail may be left out.
     At least 2 target and 2 other spikes are needed.
 
     References

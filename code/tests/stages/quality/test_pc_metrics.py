@@ -8,8 +8,10 @@ from reference import declared
 from reference import pc_metrics as reference
 
 from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.kernels.pc_metrics import chi_square_tails
+from ephys_postprocess.records import Sparsity
+from ephys_postprocess.stages.quality import pc_crowded, pc_neighborhoods, pc_separation
 from ephys_postprocess.stages.quality import pc_metrics as stage
-from ephys_postprocess.stages.quality import pc_neighborhoods
 
 COLUMNS = [column for columns in stage.PC_METRIC_COLUMNS.values() for column in columns]
 
@@ -87,13 +89,42 @@ def test_threads_and_blocks_change_nothing_that_they_must_not(monkeypatch):
         np.testing.assert_allclose(values, blocks[name], rtol=1e-9, atol=1e-12)
 
 
-def test_features_may_be_kept_or_gathered_again(monkeypatch):
-    arguments = some_spikes(2)
-    kept, _ = both_silhouettes(arguments)
+@pytest.mark.parametrize("spread", [0.0, 3.0, 30.0])
+def test_large_neighborhoods_are_summed_up_by_units_to_the_same_values(monkeypatch, spread):
+    projections, units, mask, main_channels = some_spikes(2, num_units=9, num_channels=7, num_spikes=1500)
+    apart = np.random.default_rng(0).normal(size=(9, *projections.shape[1:])) * spread
+    projections = np.where(projections == 0, 0, projections + apart[units]).astype(np.float32)
+    kept, why = both_silhouettes((projections, units, mask, main_channels))
     monkeypatch.setattr(pc_neighborhoods, "MOST_KEPT", 0)
-    gathered, _ = both_silhouettes(arguments)
+    by_units, why_then = both_silhouettes((projections, units, mask, main_channels))
+    assert why_then == why
+    assert np.isfinite(kept["l_ratio"]).any()
     for name, values in kept.items():
-        np.testing.assert_array_equal(values, gathered[name])
+        # Sums of float64 in another order; of the L-ratio, tails of 1e-16 that are there or not.
+        np.testing.assert_allclose(by_units[name], values, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_beyond_the_farthest_of_weight_no_tail_counts():
+    for num_dimensions in (1, 5, 90, 400):
+        far = pc_crowded.farthest_of_weight(num_dimensions)
+        tails = chi_square_tails(np.array([far, far - 1]), num_dimensions)
+        assert 1 - (1 - tails[0]) == 0
+        assert tails[1] > 2.0**-55
+
+
+def test_distances_left_out_are_those_that_nothing_depends_on():
+    projections, units, mask, main_channels = some_spikes(2, num_units=9, num_channels=7, num_spikes=1500)
+    projections[units != 1] += 40.0
+    spikes = pc_neighborhoods.PcSpikes(projections, units, Sparsity(mask), main_channels, is_by_channel=True)
+    neighborhood = pc_neighborhoods.neighborhood_of(spikes, 1)
+    deviations = np.concatenate(list(neighborhood.target_deviations(neighborhood.target_mean)))
+    whitening = pc_separation.whitening_of(deviations.T @ deviations, len(deviations))
+    found = pc_crowded.distances_that_count(neighborhood, whitening)
+    others = np.concatenate(list(neighborhood.other_deviations(neighborhood.target_mean))) @ whitening
+    every = np.sort((others**2).sum(axis=1))
+    num_target = neighborhood.target_rows.size
+    assert num_target <= found.size < every.size
+    np.testing.assert_allclose(np.sort(found), every[: found.size], rtol=1e-9)
 
 
 def test_units_can_be_renumbered():
