@@ -11,7 +11,7 @@ Every event has
 
 and, by event,
 
-    run_started         version, data, results, scratch (folders), recordings (their names, in order), num_threads
+    run_started         version, data, results, scratch (folders), recordings (their names, in order), n_jobs
     recording_started   index (from 1), total
     stage_started       total (null where unknown), unit ("spikes")
     stage_progress      done, total, unit, per_second, seconds_left (null where unknown); at most one a second
