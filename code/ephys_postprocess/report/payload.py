@@ -48,7 +48,9 @@ def build_payload(data: ReportData) -> dict:
         "rates": rates(data),
         "correlograms": correlograms(data, neighbours),
         "neighbours": pack(neighbours, np.int32),
-        "similarity": None if data.similarity is None else pack(np.clip(data.similarity, 0, 1) * 255, np.uint8),
+        "similarity": None
+        if data.similarity is None
+        else pack(np.clip(np.nan_to_num(data.similarity), 0, 1) * 255, np.uint8),
     }
 
 
@@ -102,6 +104,12 @@ def _missing(entry):
 def _property(entry):
     values = list(entry.values) if entry.is_text else [value if np.isfinite(value) else None for value in entry.values]
     return {"name": entry.name, "is_text": entry.is_text, "values": values}
+
+
+def _similarity(data):
+    if data.similarity is None:
+        return None
+    return pack(np.clip(np.nan_to_num(data.similarity), 0, 1) * 255, np.uint8)
 
 
 def _templates(data):

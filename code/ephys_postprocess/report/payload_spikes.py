@@ -24,7 +24,8 @@ def raster(data: ReportData) -> dict | None:
     rows = evenly(spikes.depths_um.size, RASTER_SPIKES)
     rows = rows[np.isfinite(spikes.depths_um[rows])]
     depths = spikes.depths_um[rows]
-    low, high = float(depths.min(initial=0)), float(depths.max(initial=1))
+    low, high = (float(depths.min()), float(depths.max())) if depths.size else (0.0, 1.0)
+    low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
     found = {
         "num_spikes": int(spikes.depths_um.size),
         "times": _scaled_times(data, rows),
@@ -34,8 +35,8 @@ def raster(data: ReportData) -> dict | None:
         "high_um": high,
     }
     if spikes.amplitudes is not None:
-        sizes = np.abs(spikes.amplitudes[rows])
-        low_size, high_size = np.nanpercentile(sizes, [2, 98]).tolist() if sizes.size else (0.0, 1.0)
+        sizes = np.nan_to_num(np.abs(spikes.amplitudes[rows]))
+        low_size, high_size = np.percentile(sizes, [2, 98]).tolist() if sizes.size else (0.0, 1.0)
         found |= {"sizes": quantized(sizes, low_size, high_size, np.uint8), "sizes_range": [low_size, high_size]}
     return found
 

@@ -11,6 +11,7 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report.browser_page import (
     PICTURES,
@@ -242,6 +243,28 @@ def test_a_page_without_some_extension_says_so_and_works(open_page, names):
     said = script(browser, "document.body.innerText")
     for name, text in TOLD.items():
         assert (f"{text} not computed" in said) == (name in names)
+
+
+def test_values_that_are_missing_or_all_alike(open_page):
+    data = make_report_data()
+    nan = np.full_like
+    spikes = dataclasses.replace(
+        data.spikes,
+        amplitudes=nan(data.spikes.amplitudes, np.nan),
+        depths_um=nan(data.spikes.depths_um, 500.0),
+    )
+    data = dataclasses.replace(
+        data,
+        spikes=spikes,
+        noise_levels=nan(data.noise_levels, np.nan),
+        similarity=nan(data.similarity, np.nan),
+        locations_um=nan(data.locations_um, np.nan),
+        metrics={name: nan(values, np.nan) for name, values in data.metrics.items()},
+    )
+    browser = open_page(data)
+    click(browser, "tr[data-row='4'] th")
+    assert title_of_unit(browser) == "Unit unit4"
+    assert browser.get_log("browser") == []
 
 
 @pytest.mark.parametrize("num_units", [1, 2])

@@ -83,6 +83,7 @@ function paintMarks() {
 function drawNoise() {
   const box = byId("noise");
   if (!DATA.noise) { byId("noise-caption").textContent = ""; return noChart(box, "noise_levels were not computed"); }
+  if (!finiteSorted(unpack(DATA.noise)).length) { byId("noise-caption").textContent = ""; return noChart(box, "no noise level has a value"); }
   const noise = unpack(DATA.noise), sorted = finiteSorted(noise), depths = Float64Array.from(noise, (_, channel) => channelY(channel));
   byId("noise-caption").textContent = `${DATA.amplitude_unit} a channel, median ${format(Number(quantile(sorted, 0.5).toPrecision(3)))}, largest ${format(Number(sorted[sorted.length - 1].toPrecision(3)))}`;
   chart(box, {
