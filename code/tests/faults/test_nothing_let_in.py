@@ -54,8 +54,40 @@ def trap_npz(data, trap):
     np.savez(data / f"spikesorted_{NAME}.npz", unit_ids=objects, num_segment=[1], sampling_frequency=[1e4])
 
 
+def trap_phy(data, trap):
+    shutil.rmtree(spikesorted(data))
+    spikesorted(data).mkdir()
+    (spikesorted(data) / "params.py").write_text(f"open({str(trap)!r}, 'w')\nsample_rate = 10000.0\n")
+    described = {
+        "class": "spikeinterface.extractors.phykilosortextractors.PhySortingExtractor",
+        "kwargs": {"folder_path": "."},
+        "module": "spikeinterface",
+        "version": "0.105.3",
+        "annotations": {},
+        "properties": {},
+    }
+    (spikesorted(data) / "si_folder.json").write_text(json.dumps({**described, "relative_paths": True}))
+
+
+def trap_hidden_description(data, trap):
+    evil = {
+        "class": "subprocess.Popen",
+        "kwargs": {"args": ["touch", str(trap)]},
+        "module": "subprocess",
+        "version": "0.105.3",
+        "annotations": {},
+        "properties": {},
+    }
+    hidden = {"kwargs": {}, "x": evil}
+    write_lazy(data, {"folder_path": f"preprocessed_{NAME}", "extra": hidden}, prefix="binary")
+
+
 @pytest.mark.parametrize(
-    "set_trap", [trap_property, trap_spikes, trap_binary_pickle, trap_provenance, trap_class, trap_npz]
+    "set_trap",
+    [
+        *(trap_property, trap_spikes, trap_binary_pickle, trap_provenance, trap_class, trap_npz, trap_phy),
+        trap_hidden_description,
+    ],
 )
 def test_no_code_of_the_data_is_run(capsule, data, tmp_path, set_trap, tally):
     tally("inputs on the command line")
