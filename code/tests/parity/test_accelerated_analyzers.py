@@ -12,6 +12,7 @@ from ephys_postprocess.engine import extensions
 from ephys_postprocess.errors import ParameterError
 
 FIRST = {"random_spikes": {"max_spikes_per_unit": 20, "seed": 0}, "waveforms": {}, "templates": {}}
+FOLDERS = {"binary_folder": "analyzer", "zarr": "analyzer.zarr"}
 MOST = {**FIRST, "noise_levels": {}, "spike_amplitudes": {}, "principal_components": {}, "quality_metrics": {}}
 
 
@@ -28,15 +29,14 @@ def make_analyzer(inputs, **where):
     return si.create_sorting_analyzer(sorting, recording, sparse=True, seed=0, **where)
 
 
-def folder_analyzer(inputs, tmp_path, format_name="binary_folder", **where):
-    return make_analyzer(inputs, format=format_name, folder=tmp_path / "analyzer.zarr", **where)
+def folder_analyzer(inputs, tmp_path, format_name):
+    return make_analyzer(inputs, format=format_name, folder=tmp_path / FOLDERS[format_name])
 
 
 @pytest.mark.parametrize("format_name", ["memory", "binary_folder", "zarr"])
 def test_arrays_outlive_the_analyzer_and_its_folder(inputs, format_name, tmp_path):
     """Stock closes maps of files when an extension goes: whoever still holds such an array crashes on reading it."""
-    where = {} if format_name == "memory" else {"folder": tmp_path / "analyzer.zarr"}
-    analyzer = make_analyzer(inputs, format=format_name, **where)
+    analyzer = folder_analyzer(inputs, tmp_path, format_name) if format_name in FOLDERS else make_analyzer(inputs)
     compute(analyzer, MOST, n_jobs=1)
     arrays = [
         (name, key, value)
@@ -53,12 +53,15 @@ def test_arrays_outlive_the_analyzer_and_its_folder(inputs, format_name, tmp_pat
     assert {(name, key): value.tobytes() for name, key, value in arrays} == before
 
 
-def test_a_lazily_opened_store_keeps_its_waveforms_on_disk(inputs, tmp_path):
-    folder_analyzer(inputs, tmp_path, "zarr")
-    analyzer = si.load_sorting_analyzer(tmp_path / "analyzer.zarr", lazy=True)
+@pytest.mark.parametrize(("format_name", "kind"), [("zarr", zarr.Array), ("binary_folder", np.ndarray)])
+def test_a_lazily_opened_analyzer_is_filled(inputs, format_name, kind, tmp_path):
+    """Large arrays stay in a zarr store; those of a folder are in memory, where nobody can close them."""
+    compute(folder_analyzer(inputs, tmp_path, format_name), FIRST, n_jobs=1)
+    analyzer = si.load_sorting_analyzer(tmp_path / FOLDERS[format_name], lazy=True)
     analyzer.set_temporary_recording(inputs[0])
+    compute(analyzer, "templates", n_jobs=1)  # from the waveforms that are stored
     compute(analyzer, FIRST, n_jobs=1)
-    assert isinstance(analyzer.get_extension("waveforms").data["waveforms"], zarr.Array)
+    assert type(analyzer.get_extension("waveforms").data["waveforms"]) is kind
     expected = make_analyzer(inputs)
     compute(expected, FIRST, n_jobs=1)
     for name in ("waveforms", "templates"):
@@ -77,8 +80,7 @@ def test_without_save_the_folder_stays_as_it_is(inputs, format_name, tmp_path):
 
 @pytest.mark.parametrize("format_name", ["memory", "binary_folder", "zarr"])
 def test_what_fails_half_way_leaves_nothing(inputs, format_name, tmp_path, monkeypatch):
-    where = {} if format_name == "memory" else {"folder": tmp_path / "analyzer.zarr"}
-    analyzer = make_analyzer(inputs, format=format_name, **where)
+    analyzer = folder_analyzer(inputs, tmp_path, format_name) if format_name in FOLDERS else make_analyzer(inputs)
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -87,7 +89,11 @@ def test_what_fails_half_way_leaves_nothing(inputs, format_name, tmp_path, monke
     with pytest.raises(OSError, match="No space"):
         compute(analyzer, FIRST, n_jobs=1)
     assert set(analyzer.extensions) == {"random_spikes", "waveforms"}
-    assert set(analyzer.get_saved_extension_names() if where else analyzer.extensions) == {"random_spikes", "waveforms"}
+    saved = analyzer.get_saved_extension_names() if format_name in FOLDERS else analyzer.extensions
+    assert set(saved) == {"random_spikes", "waveforms"}
+        "random_spikes",
+        "waveforms",
+    }
     assert not list(tmp_path.rglob("templates"))
 
 
