@@ -91,9 +91,6 @@ def test_what_fails_half_way_leaves_nothing(inputs, format_name, tmp_path, monke
     assert set(analyzer.extensions) == {"random_spikes", "waveforms"}
     saved = analyzer.get_saved_extension_names() if format_name in FOLDERS else analyzer.extensions
     assert set(saved) == {"random_spikes", "waveforms"}
-        "random_spikes",
-        "waveforms",
-    }
     assert not list(tmp_path.rglob("templates"))
 
 
