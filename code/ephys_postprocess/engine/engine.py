@@ -82,7 +82,8 @@ def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict], *, watch_tr
         work.trace_deviations = watcher.deviations()
     if "spike_locations" in consumers:
         is_nowhere = np.isnan(consumers["spike_locations"].spike_locations["x"])
-        work.note_spikes("spike_locations: none, for the traces around the spike are flat", is_nowhere)
+        reason = "the traces around the spike are flat, or it is too close to an end"
+        work.note_spikes(f"spike_locations: none, for {reason}", is_nowhere)
     if "amplitude_scalings" in consumers:
         crowded = f"amplitude_scalings: fitted with the {MOST_COLLISIONS} nearest of the spikes that it collides with"
         work.note_spikes(crowded, consumers["amplitude_scalings"].is_crowded)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from spikeinterface.core import ChannelSparsity
-from spikeinterface.core.core_tools import ms_to_samples
 
 from ephys_postprocess.engine.unit_channels import choose_unit_channels
+from ephys_postprocess.engine.windows import window_samples
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.spike_trains.deduplicate import template_peaks
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
@@ -79,8 +79,8 @@ def sample_templates(
 
 def _rough_templates(traces, spikes, seed, chunk_samples, num_threads):
     """float32 (num_units, num_samples, num_channels), comparable between channels; the spike's own sample."""
-    num_before = ms_to_samples(MAIN_CHANNEL_MS_BEFORE, spikes.sampling_frequency_hz)
-    num_after = ms_to_samples(MAIN_CHANNEL_MS_AFTER, spikes.sampling_frequency_hz)
+    num_before = window_samples(MAIN_CHANNEL_MS_BEFORE, spikes.sampling_frequency_hz)
+    num_after = window_samples(MAIN_CHANNEL_MS_AFTER, spikes.sampling_frequency_hz)
     rows = select_random_spikes(
         spikes, "uniform", NUM_SPIKES_FOR_MAIN_CHANNEL, margin_samples=max(num_before, num_after), seed=seed
     )

@@ -4,8 +4,8 @@ import logging
 
 import numpy as np
 from spikeinterface.core import ChannelSparsity
-from spikeinterface.core.core_tools import ms_to_samples
 
+from ephys_postprocess.engine.windows import window_samples
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
@@ -107,8 +107,8 @@ def _with_main_channels(mask, main_channel_indices, sorting):
 
 def _amplitudes(traces, spikes, asked, chunk_samples, num_threads):
     """float64 (num_units, num_channels) in µV, or in counts where traces are used unscaled."""
-    num_before = max(1, ms_to_samples(asked["ms_before"], spikes.sampling_frequency_hz))
-    num_after = max(1, ms_to_samples(asked["ms_after"], spikes.sampling_frequency_hz))
+    num_before = window_samples(asked["ms_before"], spikes.sampling_frequency_hz)
+    num_after = window_samples(asked["ms_after"], spikes.sampling_frequency_hz)
     rows = select_random_spikes(
         spikes, "uniform", asked["num_spikes_for_sparsity"], margin_samples=max(num_before, num_after), seed=SEED
     )

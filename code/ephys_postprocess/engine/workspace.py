@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from spikeinterface.core import NumpySorting
 from spikeinterface.core.analyzer_extension_core import BaseSpikeVectorExtension
-from spikeinterface.core.core_tools import ms_to_samples
 from spikeinterface.core.sortinganalyzer import get_extension_class
 from spikeinterface.core.zarrextractors import ZarrSortingExtractor
 
 from ephys_postprocess.engine.own_metrics import set_params
 from ephys_postprocess.engine.sinks import Sink
 from ephys_postprocess.engine.stored_waveforms import StoredWaveforms
+from ephys_postprocess.engine.windows import WINDOW_NAMES, fit_windows, window_samples
 from ephys_postprocess.inputs.trace_sources import spike_trains
 from ephys_postprocess.parameters.text import duration_s
 from ephys_postprocess.records import Sparsity, SpikeTrains
@@ -125,6 +125,12 @@ class Workspace:
             where.get("seed"),
             where["margin_frames"],
         )
+        num_samples = slices[0][2] - slices[0][1]
+        if num_samples < chunk_samples:
+            self.notes.append(
+                f"Noise levels are from stretches of {num_samples} samples instead of {chunk_samples}, for a segment is "
+                "no longer than that."
+            )
         return compute_noise_levels(self.traces, slices, method, self.num_threads, self.analyzer.return_in_uV)
 
     def note_missing(self, columns, reasons: dict[int, str]) -> None:
@@ -171,8 +177,8 @@ class Workspace:
         return StoredWaveforms(self.data_of("waveforms")["waveforms"], selection)
 
     def _selection(self, ms_before, ms_after) -> WaveformSelection:
-        num_before = ms_to_samples(ms_before, self.sampling_frequency_hz)
-        num_after = ms_to_samples(ms_after, self.sampling_frequency_hz)
+        num_before = window_samples(ms_before, self.sampling_frequency_hz)
+        num_after = window_samples(ms_after, self.sampling_frequency_hz)
         return WaveformSelection(self.spikes, self.random_spike_rows, self.sparsity, num_before, num_after)
 
     def note_units(self, text: str, unit_indices) -> None:
@@ -217,12 +223,29 @@ class Workspace:
     def begin(self, name: str, params: dict):
         """A new AnalyzerExtension with checked parameters, not yet part of the analyzer."""
         extension = get_extension_class(name)(self.analyzer)
-        extension.params = set_params(extension, params)
+        extension.params = self._fitted(name, set_params(extension, params))
         if name == "random_spikes":  # whose `_set_params` forgets what two of its methods need
             kept = {key: params[key] for key in ("percentage", "maximum_rate") if params.get(key) is not None}
             extension.params |= kept
         self.sink.begin(extension)
         return extension
+
+    def _fitted(self, name: str, params: dict) -> dict:
+        """Parameters that the recording's sampling rate allows; what it does not is told."""
+        rate_hz = self.sampling_frequency_hz
+        params, too_short = fit_windows(params, rate_hz)
+        for window in too_short:
+            self.notes.append(f"{name}.{window} is less than a sample at {rate_hz:g} Hz: one sample is taken.")
+        if name == "principal_components":
+            window = self.params_of("waveforms")
+            num_samples = sum(window_samples(window[edge], rate_hz) for edge in WINDOW_NAMES)
+            if params["n_components"] > num_samples:
+                self.notes.append(
+                    f"principal_components.n_components: {num_samples} instead of {params['n_components']}, for a "
+                    f"waveform has no more samples at {rate_hz:g} Hz."
+                )
+                params = {**params, "n_components": num_samples}
+        return params
 
     def finish(self, extension, data: dict) -> None:
         """Give the extension its data, write it, and make it part of the analyzer."""

@@ -72,8 +72,15 @@ def test_random_slices_equal_stock(recording):
     assert draw_random_slices(lengths, 6, seed=2, margin_samples=5) == expected
     with pytest.warns(UserWarning, match="chunk_size is greater"):
         expected = get_random_sample_slices(recording, chunk_size=10**6, seed=2)
-    with pytest.warns(UserWarning, match="shorter than a noise stretch"):
-        assert draw_random_slices(lengths, 20, 10**6, 2) == expected
+    assert draw_random_slices(lengths, 20, 10**6, 2) == expected
+
+
+def test_a_segment_of_few_samples_says_nothing_of_the_noise(recording):
+    lengths = [recording.get_num_samples(index) for index in range(2)]
+    expected = draw_random_slices(lengths, 6, 3_000, seed=2)
+    assert draw_random_slices([*lengths, 1, 299], 6, 3_000, seed=2) == expected
+    assert draw_random_slices([*lengths, 300], 6, 3_000, seed=2) != expected
+    assert draw_random_slices([1, 2], 2, 3_000, seed=2) == [(0, 0, 1), (0, 0, 1), (1, 0, 1), (1, 1, 2)]
 
 
 @pytest.mark.parametrize("duration", ["500ms", "1s", "0.25s", 0.3])
@@ -85,8 +92,8 @@ def test_durations_equal_stock(recording, duration):
 def test_what_cannot_be_is_refused():
     with pytest.raises(ParameterError, match="must be one of"):
         compute_noise_levels(None, [], "iqr")
-    with pytest.warns(UserWarning, match="shorter"), pytest.raises(ParameterError, match="no noise stretch fits"):
-        draw_random_slices((1,), 1, 10)
+    with pytest.raises(ParameterError, match="no noise stretch fits"):
+        draw_random_slices((10,), 1, 10, margin_samples=5)
 
 
 def test_a_duration_that_passes_the_check_is_computed():

@@ -139,8 +139,8 @@ def checked(where, make, parameters):
 
 
 def window_samples(spikes, ms_before, ms_after):
-    """(num_before, num_after): milliseconds as whole samples, rounded as SpikeInterface rounds."""
-    return tuple(round(ms * spikes.sampling_frequency_hz / 1000.0) for ms in (ms_before, ms_after))
+    """(num_before, num_after): milliseconds as whole samples, rounded as SpikeInterface rounds, at least one."""
+    return tuple(max(1, round(ms * spikes.sampling_frequency_hz / 1000.0)) for ms in (ms_before, ms_after))
 
 
 def grid_prototype(
@@ -172,6 +172,7 @@ def grid_prototype(
     Returns
     -------
     float32 (num_before + num_after,)
+        NaN, as the places will be, where every spike is too close to a segment's ends.
 
     References
     ----------
@@ -179,6 +180,8 @@ def grid_prototype(
     """
     num_before, num_after = window_samples(spikes, ms_before, ms_after)
     rows = choose_prototype_spikes(spikes, num_before, num_after, seed, n_peaks)
+    if rows.size == 0:
+        return np.full(num_before + num_after, np.nan, dtype=np.float32)
     chosen = spikes.of_rows(rows)
     windows = _MainChannelWindows(chosen, main_channel_indices, num_before, num_after, scaling)
     one_second = max(1, round(spikes.sampling_frequency_hz))
@@ -196,13 +199,7 @@ def choose_prototype_spikes(spikes, num_before, num_after, seed, n_peaks=5000):
     rows = np.sort(drawn)
     lengths = np.asarray(spikes.segment_lengths, dtype=np.int64)[spikes.segment_indices[rows]]
     samples = spikes.samples[rows]
-    rows = rows[(samples > num_before) & (samples < lengths - num_after)]
-    if rows.size == 0:
-        raise ParameterError(
-            "spike_locations: grid_convolution has no spike away from the recording's ends to make its prototype from. "
-            "Give method_kwargs.prototype, or choose another method."
-        )
-    return rows
+    return rows[(samples > num_before) & (samples < lengths - num_after)]
 
 
 class _MainChannelWindows:

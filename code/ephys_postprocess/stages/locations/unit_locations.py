@@ -168,6 +168,7 @@ def _led_by_rounding(sources, found, is_unfinished, max_distance_um):
             sources[unfinished], found[unfinished], max_distance_um
         )
     strayed[sources.is_contact.sum(axis=1) <= found.shape[1]] = np.inf
+    strayed[~np.isfinite(found).all(axis=1)] = 0.0  # no amplitude, no search
     order = np.argsort(-strayed, kind="stable")[: max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))]
     if not np.isfinite(found[:, :3]).any():
         return order[:0]

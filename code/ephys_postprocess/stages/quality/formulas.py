@@ -104,12 +104,13 @@ def smoothed_counts(histograms, smoothing_bins):
 
 
 def correlogram_bins(sampling_frequency_hz: float, window_ms: float, bin_ms: float) -> tuple[np.ndarray, int, int]:
-    """Bin edges in ms, half window in samples (a multiple of the bin), bin in samples."""
+    """Bin edges in ms, half window in samples (a multiple of the bin), bin in samples (at least one)."""
     half_window = round(sampling_frequency_hz * window_ms / 2 * 1e-3)
-    bin_samples = round(sampling_frequency_hz * bin_ms * 1e-3)
-    if bin_samples < 1 or half_window < bin_samples:
+    bin_samples = max(1, round(sampling_frequency_hz * bin_ms * 1e-3))
+    if half_window < bin_samples:
         raise ParameterError(
-            f"bin_ms: must be at least one sample and at most half of window_ms = {window_ms} (got {bin_ms})."
+            f"bin_ms and a sample: must be at most half of window_ms = {window_ms} at {sampling_frequency_hz:g} Hz "
+            f"(got {bin_ms})."
         )
     half_window -= half_window % bin_samples
     edges = np.arange(-half_window, half_window + bin_samples, bin_samples) * 1e3 / sampling_frequency_hz

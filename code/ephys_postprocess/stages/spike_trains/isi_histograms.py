@@ -27,10 +27,10 @@ def isi_histograms(spikes: SpikeTrains, window_ms: float = 50.0, bin_ms: float =
     `compute_isi_histograms` of SpikeInterface, exactly.
     """
     window = round(spikes.sampling_frequency_hz * window_ms * 1e-3)
-    bin_samples = round(spikes.sampling_frequency_hz * bin_ms * 1e-3)
-    if bin_samples < 1 or window < bin_samples:
+    bin_samples = max(1, round(spikes.sampling_frequency_hz * bin_ms * 1e-3))
+    if window < bin_samples:
         raise ParameterError(
-            f"isi_histograms: bin_ms must be at least one sample and at most window_ms (got {bin_ms}, {window_ms})."
+            f"isi_histograms: bin_ms and a sample must be at most window_ms (got {bin_ms}, {window_ms})."
         )
     window -= window % bin_samples
     num_bins = window // bin_samples

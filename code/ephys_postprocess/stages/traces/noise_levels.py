@@ -1,6 +1,5 @@
 """How loud each channel is without spikes, from random stretches of the traces."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from ephys_postprocess.kernels.waveforms import sum_squared_deviations, sum_wind
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.traces import TraceSource
 
+SHORTEST_SHARE = 0.1  # of a stretch, or of the longest segment: shorter ones are left out
 NOISE_METHODS = ("mad", "std", "rms")
 MAD_OF_UNIT_NORMAL = 0.6744897501960817  # median absolute deviation of a normal distribution with std 1
 # Counters that channels share at a time; a channel has one for each value between the stretch's extremes.
@@ -26,26 +26,26 @@ def draw_random_slices(
 ) -> list[tuple[int, int, int]]:
     """(segment_index, start_sample, stop_sample) of random stretches, which may overlap, in time order.
 
-    A segment shorter than a stretch shortens all stretches, with a warning.
+    A segment shorter than a stretch shortens all stretches. A segment of less than a tenth of a stretch, or of the
+    longest segment, is left out: it would leave stretches so short that their median says nothing of the noise.
 
     References
     ----------
-    SpikeInterface 0.105.3 `get_random_sample_slices`: the same stretches from the same seed; its default length is
-    500 ms (15,000 samples at 30 kHz).
+    SpikeInterface 0.105.3 `get_random_sample_slices`: the same stretches from the same seed where no segment is left
+    out; its default length is 500 ms (15,000 samples at 30 kHz).
     """
-    for segment_index, length in enumerate(segment_lengths):
-        if chunk_samples > length - 2 * margin_samples:
-            chunk_samples = length - 2 * margin_samples - 1
-            warnings.warn(
-                f"segment {segment_index} is shorter than a noise stretch; all have {chunk_samples} samples now",
-                stacklevel=2,
-            )
-    if chunk_samples < 1:
+    room = [length - 2 * margin_samples for length in segment_lengths]
+    shortest = max(1, SHORTEST_SHARE * min(chunk_samples, max(room, default=0)))
+    chosen = [index for index, length in enumerate(room) if length >= shortest]
+    if not chosen:
         raise ParameterError(f"random_slices_kwargs: no noise stretch fits into segments of {segment_lengths} samples.")
+    for index in chosen:
+        if chunk_samples > room[index]:
+            chunk_samples = max(1, room[index] - 1)
     generator = np.random.default_rng(seed)
     slices = []
-    for segment_index, length in enumerate(segment_lengths):
-        high = length - chunk_samples - margin_samples
+    for segment_index in chosen:
+        high = segment_lengths[segment_index] - chunk_samples - margin_samples
         starts = generator.integers(low=margin_samples, high=high, size=num_chunks_per_segment, endpoint=True)
         slices += [(segment_index, int(start), int(start) + chunk_samples) for start in np.sort(starts)]
     return slices
