@@ -8,9 +8,9 @@ the waveforms are read anew: what is expected decides how often the traces are r
 from dataclasses import dataclass
 
 import numpy as np
-from spikeinterface.core.core_tools import ms_to_samples
 
 from ephys_postprocess.engine.sampling import SampledTemplates, random_spike_arguments
+from ephys_postprocess.engine.windows import window_samples
 from ephys_postprocess.inputs.opened import Inputs
 from ephys_postprocess.parameters.document import Parameters
 from ephys_postprocess.parameters.extensions import Extensions
@@ -64,7 +64,7 @@ def _selection_of_all(inputs, sampled, parameters):
     random_spikes = parameters.extensions.random_spikes
     sampling = random_spikes.arguments() if random_spikes is not None else {"seed": parameters.seed}
     rows = select_random_spikes(spikes, **random_spike_arguments(sampling))
-    num_before, num_after = (ms_to_samples(ms, rate_hz) for ms in (DEDUPLICATION_MS_BEFORE, DEDUPLICATION_MS_AFTER))
+    num_before, num_after = (window_samples(ms, rate_hz) for ms in (DEDUPLICATION_MS_BEFORE, DEDUPLICATION_MS_AFTER))
     return WaveformSelection(spikes, rows, Sparsity(np.asarray(sampled.sparsity.mask)), num_before, num_after)
 
 
@@ -78,7 +78,7 @@ def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
     sparsity = Sparsity(np.asarray(sampled.sparsity.mask)[is_expected])
     selected = WaveformSelection(expected, rows, sparsity, 0, 0).trains  # alone, so that those of all units go
     rate_hz = inputs.traces.sampling_frequency_hz
-    num_before, num_after = (ms_to_samples(ms, rate_hz) for ms in (window.ms_before, window.ms_after))
+    num_before, num_after = (window_samples(ms, rate_hz) for ms in (window.ms_before, window.ms_after))
     return WaveformSelection(selected, np.arange(rows.size), sparsity, num_before, num_after)
 
 

@@ -128,8 +128,8 @@ class Workspace:
         num_samples = slices[0][2] - slices[0][1]
         if num_samples < chunk_samples:
             self.notes.append(
-                f"Noise levels are from stretches of {num_samples} samples instead of {chunk_samples}, for a segment is "
-                "no longer than that."
+                f"Noise levels are from stretches of {num_samples} samples instead of {chunk_samples}, for a segment "
+                "has no more."
             )
         return compute_noise_levels(self.traces, slices, method, self.num_threads, self.analyzer.return_in_uV)
 

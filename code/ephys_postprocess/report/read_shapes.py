@@ -26,8 +26,8 @@ def _shown_samples(analyzer, extensions, extension_name: str) -> tuple[int, int,
     rate_khz = float(analyzer.sampling_frequency) / 1000
     params = extensions.params("waveforms") or extensions.params(extension_name)
     num_before = ms_to_samples(params.get("ms_before", 1.0), analyzer.sampling_frequency)  # as the window was cut
-    num_shown_before = min(num_before, round(SHOWN_MS_BEFORE * rate_khz))
-    return num_before - num_shown_before, num_before + round(SHOWN_MS_AFTER * rate_khz), num_shown_before
+    num_shown_before = min(num_before, max(1, round(SHOWN_MS_BEFORE * rate_khz)))
+    return num_before - num_shown_before, num_before + max(1, round(SHOWN_MS_AFTER * rate_khz)), num_shown_before
 
 
 def read_templates(analyzer, extensions, average, main_channel_indices) -> Templates | None:

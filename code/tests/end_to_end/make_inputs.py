@@ -90,6 +90,16 @@ def with_more(sorting, unit_ids, spikes):
     return sorting_of(rows, [*map(str, sorting.unit_ids), *unit_ids], sorting.get_num_segments())
 
 
+def slowed(recording, sorting, sampling_frequency_hz):
+    """The same samples and spikes, as if they had been taken at another rate."""
+    made = si.NumpyRecording(traces_of(recording), sampling_frequency_hz, channel_ids=recording.channel_ids)
+    made.set_probe(recording.get_probe())
+    made.set_channel_gains(GAIN_UV)
+    made.set_channel_offsets(0.0)
+    spikes = sorting.to_spike_vector()
+    return made, si.NumpySorting(spikes, sampling_frequency_hz, sorting.unit_ids)
+
+
 def duplicated(sorting):
     """The sorting with its first unit once more, three samples later, less one spike in twenty."""
     samples = sorting.get_unit_spike_train(sorting.unit_ids[0], segment_index=0)

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 import spikeinterface.core as si
 from end_to_end.make_inputs import (
+    GAIN_UV,
     duplicated,
     floats_without_gains,
     on_two_shanks,
     recording_like,
     save,
+    slowed,
     sorting_of,
     tiny,
     traces_of,
@@ -27,8 +29,13 @@ def inputs():
     few = [(40_000, 1, 0), (50_000, 2, 0), (60_000, 2, 0), (0, 3, 0), (5, 3, 0), (end - 3, 3, 0), (end - 1, 3, 0)]
     late = [(end - 500, 0, 0), (end, 0, 0), (end + 5, 0, 0)]
     segments, segments_sorting = tiny((4.0, 3.0))
+    cut = recording_like(recording, [traces_of(recording)[0], traces_of(recording)[0][:1]], gain_uV=GAIN_UV)
+    rows = [(spike["sample_index"], spike["unit_index"], 0) for spike in sorting.to_spike_vector()]
     return {
         "usual": (None, None),
+        "at_100_hz": slowed(recording, sorting, 100.0),
+        "at_1_khz": slowed(recording, sorting, 1000.0),
+        "at_the_ends": (None, sorting_of([(0, 0, 0), (end - 1, 1, 0)], ["first", "last"])),
         "duplicated": (None, duplicated(sorting)),
         "excess": (None, with_more(sorting, ["late"], late)),
         "few": (None, with_more(sorting, ["none", "one", "two", "edges"], few)),
@@ -38,6 +45,7 @@ def inputs():
         "one_channel": (recording.select_channels(recording.channel_ids[:1]), None),
         "one_spike": (None, sorting_of([(30_000, 0, 0)], [7])),
         "raw_counts": (recording_like(recording, traces_of(recording), gain_uV=None), None),
+        "one_sample_segment": (cut, sorting_of([*rows, (0, 0, 1)], sorting.unit_ids, 2)),
         "segments": (segments, segments_sorting),
         "shanks": (on_two_shanks(recording), None),
         "unsigned": (unsigned(recording), None),
@@ -175,6 +183,40 @@ def test_units_stay_on_their_shank(done):
         assert len(set(is_second[mask])) == 1, f"unit {row}"
 
 
+@pytest.mark.parametrize("name", ["at_100_hz", "at_1_khz"])
+def test_windows_of_less_than_a_sample_take_one(done, name):
+    """At 1 kHz, half a millisecond rounds to no sample; at 100 Hz, 3 ms do."""
+    analyzer = open_result(done, name)
+    params = analyzer.get_extension("spike_locations").params
+    assert params["ms_before"] * analyzer.sampling_frequency / 1000 == 1.0
+    assert analyzer.get_extension("templates").nbefore >= 1
+    assert np.isfinite(analyzer.get_extension("spike_locations").data["spike_locations"]["x"]).mean() > 0.9
+    assert any("less than a sample" in note for note in done.data_process(name)["output_parameters"]["notes"])
+
+
+def test_a_bin_of_less_than_a_sample_takes_one(done):
+    """By hand: at 100 Hz, the bins of 1 ms are of 10 ms."""
+    assert np.diff(open_result(done, "at_100_hz").get_extension("correlograms").data["bins"]).tolist() == [10.0] * 4
+    assert open_result(done, "at_100_hz").get_extension("correlograms").params["bin_ms"] == 10.0
+
+
+def test_spikes_at_the_very_ends_have_amplitudes_and_no_places(done):
+    analyzer = open_result(done, "at_the_ends")
+    traces = analyzer.recording.get_traces(return_in_uV=True)
+    main = analyzer.get_main_channels(outputs="index")
+    amplitudes = analyzer.get_extension("spike_amplitudes").data["amplitudes"]
+    np.testing.assert_allclose(amplitudes, [traces[0, main[0]], traces[-1, main[1]]], rtol=1e-6)
+    assert np.isnan(analyzer.get_extension("spike_locations").data["spike_locations"]["x"]).all()
+
+
+def test_a_segment_of_one_sample_changes_no_noise_level(done):
+    found, expected = (
+        open_result(done, name).get_extension("noise_levels").data["noise_levels"]
+        for name in ("one_sample_segment", "usual")
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_each_recording_has_its_closing_line(done):
-    closing = done.stdout[done.stdout.index("Results of 13 recording(s)") :].splitlines()[1:]
+    closing = done.stdout[done.stdout.index("Results of 17 recording(s)") :].splitlines()[1:]
     assert [line.split()[:2] for line in closing] == [["done", f"{name}:"] for name in sorted(inputs())]
