@@ -42,10 +42,8 @@ class RecordingFacts:
         return None
 
     def bins_misfit(self, width_ms: float, bin_ms: float, where: str = "window_ms") -> str | None:
-        """Why a histogram of this width cannot have such bins, or None."""
-        bin_samples, width_samples = self.samples(bin_ms), self.samples(width_ms)
-        if bin_samples < 1:
-            return f"must be at least one sample, {1e3 / self.sampling_frequency_hz:.3g} ms (got {bin_ms:g} ms)."
+        """Why a histogram of this width cannot have such bins, or None; a bin of less than a sample takes one."""
+        bin_samples, width_samples = max(1, self.samples(bin_ms)), self.samples(width_ms)
         if width_samples < bin_samples:
             return f"must not be longer than {where} allows, {width_ms:g} ms (got {bin_ms:g} ms)."
         if width_samples // bin_samples > MOST_BINS:
