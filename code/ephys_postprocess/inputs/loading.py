@@ -10,6 +10,7 @@ import spikeinterface.core as si
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.channel_first_files import read_channels_first
 from ephys_postprocess.inputs.consent import Consent
+from ephys_postprocess.inputs.contacts import note_shared_places, use_depth
 from ephys_postprocess.inputs.data_folder import RecordingInput, UpstreamSkipped, reason_skipped_upstream
 from ephys_postprocess.inputs.motion import correct_motion, is_motion_corrected
 from ephys_postprocess.inputs.recordings import (
@@ -114,8 +115,11 @@ def load_recording_and_sorting(
     elif is_motion_corrected(read):
         journal.note("Preprocessing applied motion correction: the traces are motion-corrected.")
     _note_traces(read, journal)
+    use_depth([read] if read is stored else [read, stored], journal)
+    note_shared_places(read, journal)
     sorting = open_sorting(recording_input, journal, consent=consent)
     sorting, excess_spikes = fit_sorting(sorting, read, journal, f"spikesorted_{recording_input.recording_name}")
+    main_channel_indices = main_channels_of_sorter(sorting, read, journal)
     for note in journal.notes:
         logger.info("%s", note)
     return Loaded(
@@ -125,7 +129,7 @@ def load_recording_and_sorting(
         words_to_store=words,
         sorting=sorting,
         is_motion_corrected=is_motion_corrected(read),
-        main_channel_indices=main_channels_of_sorter(sorting, read, journal),
+        main_channel_indices=main_channel_indices,
         excess_spikes=excess_spikes,
         durations_s=tuple(
             read.get_num_samples(segment_index=index) / read.sampling_frequency
