@@ -69,26 +69,42 @@ def no_garbage_collector():
     gc.enable()
 
 
+class Run:
+    """The data computed up to the last extension, into a folder of its own."""
+
+    def __init__(self, data, folder):
+        arguments = parse_arguments(
+            ["--data", str(data), "--results", str(folder), "--scratch", str(folder), "--params", json.dumps(PARAMS)]
+        )
+        self.parameters, self.execution = arguments.parameters, arguments.execution
+        self.found = find_recordings(data)
+        self.files = ResultFiles(folder, "x")
+
+    def compute(self):
+        log, kept = QuietLog(), KeptUnits(np.ones(4, dtype=bool), [])
+        inputs = open_inputs(self.found.recordings[0], self.found, self.parameters, self.execution, log)
+        watched = [weakref.ref(inputs.spikes.samples), weakref.ref(inputs.loaded.sorting)]
+        sampled = sample(inputs, self.parameters)
+        extensions = dict(self.parameters.extensions.arguments())
+        gathered = gather_windows(inputs, sampled, kept.is_kept, self.parameters)
+        work = compute(inputs, sampled, kept, gathered, self.files, extensions, log)
+        return work, inputs, [reference() is not None for reference in watched]
+
+
 @pytest.fixture(scope="module")
 def computed(data, tmp_path_factory):
-    """A run up to the last extension, with what of its inputs could still be alive, and numpy's largest arrays."""
-    results = tmp_path_factory.mktemp("results")
-    arguments = parse_arguments(
-        ["--data", str(data), "--results", str(results), "--scratch", str(results), "--params", json.dumps(PARAMS)]
-    )
-    parameters, log = arguments.parameters, QuietLog()
-    found = find_recordings(data)
-    files = ResultFiles(results, "x")
+    """A run up to the last extension, with what of its inputs could still be alive, and numpy's largest arrays.
+
+    It is the second run: compiling leaves circles that hold what the first one had, for the collector to find.
+    """
+    first = Run(data, tmp_path_factory.mktemp("first"))
+    with first.files.held():
+        first.compute()
+    gc.collect()
+    run = Run(data, tmp_path_factory.mktemp("results"))
     tracemalloc.start()
-    with files.held():
-        inputs = open_inputs(found.recordings[0], found, parameters, arguments.execution, log)
-        kept = KeptUnits(np.ones(4, dtype=bool), [])
-        watched = [weakref.ref(inputs.spikes.samples), weakref.ref(inputs.loaded.sorting)]
-        sampled = sample(inputs, parameters)
-        extensions = dict(parameters.extensions.arguments())
-        gathered = gather_windows(inputs, sampled, kept.is_kept, parameters)
-        work = compute(inputs, sampled, kept, gathered, files, extensions, log)
-        alive = [reference() is not None for reference in watched]
+    with run.files.held():
+        work, inputs, alive = run.compute()
         arrays = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
         tracemalloc.stop()
         yield SimpleNamespace(
