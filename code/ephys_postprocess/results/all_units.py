@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.results.default_qc import Verdicts, judge
+from ephys_postprocess.results.files import refuse_links
 
 PARQUET_NAME, CSV_NAME = "units.parquet", "units.csv"
 _FORMULA_STARTS = "^[=+\\-@\t\r\n]"
@@ -85,6 +86,7 @@ def write_all_units(folder: Path, table: pa.Table) -> list[Path]:
     paths = [folder / PARQUET_NAME, folder / CSV_NAME]
     for path, write in zip(paths, (pq.write_table, _write_csv), strict=True):
         hidden = path.with_name(f".{path.name}.building")
+        refuse_links(hidden)
         with hidden.open("wb") as handle:
             write(table, handle)
         hidden.replace(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ephys_postprocess.errors import ResultError
 from ephys_postprocess.machine.threads import map_in_threads
+from ephys_postprocess.results.files import refuse_links
 
 FILE_NAME = ".capsule_manifest.json"  # hidden: zarr keeps hidden files of its own, and reads no other
 FORMAT_VERSION = 1
@@ -40,6 +41,7 @@ def renew_in_manifest(store: Path, name: str) -> str:
     content = json.loads(path.read_text(encoding="utf-8"))
     content["files"][name] = _described(store / name)
     beside = path.with_name(f"{FILE_NAME}.new")
+    refuse_links(beside)
     beside.write_text(json.dumps(content, indent=0), encoding="utf-8")
     beside.replace(path)
     return checksum(path)

@@ -8,7 +8,7 @@ import zarr
 from spikeinterface.core.recording_tools import do_recording_attributes_match
 
 from ephys_postprocess.errors import InputError, ResultError
-from ephys_postprocess.results.files import ResultFiles
+from ephys_postprocess.results.files import ResultFiles, refuse_links
 from ephys_postprocess.results.finished_result import open_result
 from ephys_postprocess.results.manifest import FILE_NAME, checksum, renew_in_manifest
 from ephys_postprocess.results.result_store import recording_link
@@ -70,5 +70,6 @@ def _array_of_link(store: Path) -> zarr.Array:
 
 def _replace_in_sealed(path: Path, old: str, new: str) -> None:
     beside = path.with_name(f".{path.name}.new")
+    refuse_links(beside)
     beside.write_text(seal_json_again(path.read_text(encoding="utf-8").replace(old, new)), encoding="utf-8")
     beside.replace(path)

@@ -43,8 +43,8 @@ What a test tries counts as held only if the whole test passes.
   runs: hostile texts, pickles and names, and data at the edge of what metrics are defined for.
 - **Spoiled small files**: every small file of a data folder, in three forms (folders, zarr, npz; with a lazy chain, a
   dump, motion and records), with one value, name, byte or end spoiled, from fixed seeds.
-- **Attacks of a second round** are of kinds that were in no list. Not held when they were first tried: pipes in place of
-  files, files of 40 GB, folders nested 1500 deep, numbers of things that are made one by one, chains without end,
+- **Attacks of a second round** are of kinds that were in no list. Not held when first tried: pipes in place of files,
+  files of 40 GB, folders nested 1500 deep, numbers of things that are made one by one, chains without end,
   terminal codes in names of files, a header of raw data that leads out of its folder. Held: modules and settings in the
   working folder, code in paths that phy executes, look-alike names of classes, equal keys.
 - **The gate**: what descriptions may name, what zarr stores may hold, and what results made by others may refer to

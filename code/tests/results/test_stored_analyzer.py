@@ -246,3 +246,16 @@ def test_the_same_for_a_report(results, tmp_path, name):
     with contextlib.suppress(ResultError):
         assert remake_report(results / NAMES["zarr"], results, 1) == 1
     assert target.read_text() == "mine"
+
+
+def test_the_same_for_the_table_of_all_units(tmp_path):
+    import pyarrow as pa
+
+    from ephys_postprocess.results.all_units import write_all_units
+
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (tmp_path / ".units.csv.building").symlink_to(target)
+    with pytest.raises(ResultError, match="is a link"):
+        write_all_units(tmp_path, pa.table({"unit_id": ["1"]}))
+    assert target.read_text() == "mine"
