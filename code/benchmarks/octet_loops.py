@@ -71,7 +71,7 @@ def main() -> None:
         measure("LLVM code", sum_products)
         return
     namespace = {"np": np}
-    exec(unrolled(), namespace)  # noqa: S102 - made above
+    exec(unrolled(), namespace)
     measure("plain numba", numba.njit(namespace["sum_products"]))
 
 

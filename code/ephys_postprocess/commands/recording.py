@@ -34,6 +34,7 @@ from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.result_store import ResultStore
 from ephys_postprocess.results.resume import why_redo
 from ephys_postprocess.results.write import ComputedRecording, write_beside_store
+from ephys_postprocess.traces import TraceSource
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,9 @@ def _write_report(work: Workspace, files: ResultFiles, log: StageLog, data_proce
         )
 
 
-def _export(outcome: Outcome, found: Found, files: ResultFiles, traces, execution: Execution, log: StageLog) -> Outcome:
+def _export(
+    outcome: Outcome, found: Found, files: ResultFiles, traces: TraceSource, execution: Execution, log: StageLog
+) -> Outcome:
     """Write the folder for phy where one is asked for; a failure is told here and costs nothing of the result."""
     if execution.export_phy_folder is None:
         return outcome

@@ -1,6 +1,7 @@
 """Computes extensions in the order they need each other: as their records say, the rest by SpikeInterface."""
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -16,7 +17,11 @@ from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 
-def compute_extensions(work: Workspace, extensions: dict[str, dict], stage=lambda *_args: nullcontext()) -> None:
+def compute_extensions(
+    work: Workspace,
+    extensions: dict[str, dict],
+    stage: Callable[[str, int | None], AbstractContextManager] = lambda *_args: nullcontext(),
+) -> None:
     """Compute `extensions` (name: SpikeInterface's keyword arguments) and hand each to the workspace's sink.
 
     Parameters

@@ -7,7 +7,7 @@ from ephys_postprocess.kernels._octet_loops import OCTET, lane_products
 
 
 @kernel
-def gather_windows(traces, first_rows, channels, windows):
+def cut_windows(traces, first_rows, channels, windows):
     """Copy the window of each spike; samples outside `traces` and channels -1 are 0.
 
     Parameters

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 
-def gather_windows(traces, first_rows, channels, windows):
+def cut_windows(traces, first_rows, channels, windows):
     padded = np.pad(traces.astype(np.float32), ((1000, 1000), (0, 1)))  # the last column stands for "no channel"
     for spike, first in enumerate(first_rows):
         windows[spike] = padded[first + 1000 : first + 1000 + windows.shape[1]][:, channels[spike]]
@@ -12,7 +12,7 @@ def gather_windows(traces, first_rows, channels, windows):
 
 def project_windows(traces, first_rows, groups, channels, prototype, products):
     windows = np.empty((first_rows.size, prototype.size, channels.shape[1]), dtype=np.float32)
-    gather_windows(traces, first_rows, channels[groups], windows)
+    cut_windows(traces, first_rows, channels[groups], windows)
     # Samples last and contiguous, as SpikeInterface's pick of channels leaves them: numpy then sums in pairs.
     by_channel = np.ascontiguousarray((windows * prototype[:, np.newaxis]).transpose(2, 0, 1))
     products[:] = by_channel.sum(axis=2).T

@@ -102,7 +102,7 @@ def prepare_spike_locations(
     """
     if method not in COLUMNS:
         raise ParameterError(f"spike_locations.method: unknown method {method!r}. Allowed: {', '.join(COLUMNS)}.")
-    window = window_samples(spikes, ms_before, ms_after)
+    window = sides_in_samples(spikes, ms_before, ms_after)
     locations = np.ascontiguousarray(np.asarray(channel_locations_um, dtype=np.float64)[:, :2])
     retriever = {"channel_from_template": True, **(spike_retriever_kwargs or {})}
     is_unit_channel = retriever.pop("channel_from_template")
@@ -138,7 +138,7 @@ def checked(where, make, parameters):
     return partial(make, **parameters)
 
 
-def window_samples(spikes, ms_before, ms_after):
+def sides_in_samples(spikes, ms_before, ms_after):
     """(num_before, num_after): milliseconds as whole samples, rounded as SpikeInterface rounds, at least one."""
     return tuple(max(1, round(ms * spikes.sampling_frequency_hz / 1000.0)) for ms in (ms_before, ms_after))
 
@@ -178,7 +178,7 @@ def grid_prototype(
     ----------
     spikeinterface.sortingcomponents.tools.get_prototype_and_waveforms_from_peaks
     """
-    num_before, num_after = window_samples(spikes, ms_before, ms_after)
+    num_before, num_after = sides_in_samples(spikes, ms_before, ms_after)
     rows = choose_prototype_spikes(spikes, num_before, num_after, seed, n_peaks)
     if rows.size == 0:
         return np.full(num_before + num_after, np.nan, dtype=np.float32)

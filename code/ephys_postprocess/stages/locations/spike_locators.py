@@ -147,7 +147,7 @@ class _SourcesAround:
     def __call__(self, traces, first_rows, channels):
         neighbors = self._neighbors[channels]
         windows = np.empty((first_rows.size, self._num_samples, neighbors.shape[1]), dtype=np.float32)
-        kernels.gather_windows(traces, first_rows, neighbors, windows)
+        kernels.cut_windows(traces, first_rows, neighbors, windows)
         features = triangulation.contact_features(windows, self._feature, self._num_before)
         if self._is_absolute:
             features = np.abs(features)
