@@ -65,7 +65,8 @@ def _run_isolated(item: RecordingInput, found: Found, parameters: Parameters, ex
     except Exception as error:  # noqa: BLE001 - one recording's failure, told with its traceback, stops no other
         raise_if_stopping()
         reason = tell_failure(error, item.recording_name, execution)
-        may_go_away, is_held_elsewhere = is_temporary(error), isinstance(error, HeldElsewhereError)
+        may_go_away = is_temporary(error) or is_temporary(explain(error, execution) or error)
+        is_held_elsewhere = isinstance(error, HeldElsewhereError)
     is_excused = execution.on_failure == "placeholder"
     if files.is_published:
         reason = f"the result is complete, but what came after it failed: {reason}"
