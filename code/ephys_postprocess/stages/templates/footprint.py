@@ -135,7 +135,8 @@ def spread(template, locations_um, _frequency, depth_axis, *, spread_threshold, 
         amplitudes = _smoothed_mirrored(amplitudes, spread_smooth_um / np.median(np.diff(distinct)))
     if not amplitudes.max() > 0:
         return {"spread": np.nan}
-    return {"spread": np.ptp(depths[amplitudes / amplitudes.max() > spread_threshold])}
+    beyond = depths[amplitudes / amplitudes.max() > spread_threshold]
+    return {"spread": np.ptp(beyond) if beyond.size else np.nan}  # nothing exceeds a threshold of 1
 
 
 def _smoothed_mirrored(values, sigma):
