@@ -75,7 +75,7 @@ def locate(traces, spikes, main_channel_indices, method):
         method_kwargs=options,
     )
     run_trace_pass(traces, spikes, [consumer], 3_000, 1)
-    return consumer.locations
+    return consumer.spike_locations
 
 
 @pytest.mark.parametrize("coding", CODINGS)
