@@ -12,6 +12,7 @@ from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH, Consent
 from ephys_postprocess.inputs.counts import check_count
 from ephys_postprocess.inputs.data_folder import is_zarr, read_json
 from ephys_postprocess.inputs.descriptions import check_classes, paths_in, with_absolute_paths
+from ephys_postprocess.inputs.hdf5_files import check_hdf5
 from ephys_postprocess.inputs.npy_files import check_npz, holds_pickles
 from ephys_postprocess.inputs.property_files import reading_properties
 from ephys_postprocess.inputs.raw_headers import check_headers
@@ -144,6 +145,9 @@ def check_file(file: Path, consent: Consent) -> None:
         check_npz(file)
     elif file.suffix == ".npy":
         holds_pickles(file)
+    elif file.is_file():
+        with refusal(file):
+            check_hdf5(file)
 
 
 def _check_inner_description(file: Path, class_name: str, consent: Consent) -> None:

@@ -12,6 +12,7 @@ from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.allowed_classes import ALLOWED_CLASSES, check_class
 from ephys_postprocess.inputs.data_folder import find_recordings
 from ephys_postprocess.inputs.descriptions import descriptions_in
+from ephys_postprocess.inputs.hdf5_files import check_hdf5
 from ephys_postprocess.inputs.loading import load_recording_and_sorting
 from ephys_postprocess.inputs.refusals import ClassNotAllowedError, NotAttachedError
 
@@ -280,3 +281,32 @@ def test_npz_that_unpacks_to_more_than_memory_holds(data, monkeypatch):
     np.savez_compressed(spikesorted(data) / "sorting.npz", unit_ids=np.zeros(10**6))
     with pytest.raises(InputError, match=r"unpacks to 8\.0 MB, and 1\.0 MB of memory are free"):
         load(data)
+
+
+def test_hdf5_files_hold_what_they_show(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="without it, nothing here opens an HDF5 file")
+    for name, spoil in {
+        "link": lambda file: file.__setitem__("a/b", h5py.ExternalLink("/etc/other.h5", "/x")),
+        "external": lambda file: file.create_dataset("a/b", (4,), "i1", external=[("/etc/hostname", 0, 4)]),
+        "virtual": lambda file: file.create_virtual_dataset("a/b", virtual_layout(h5py)),
+    }.items():
+        path = tmp_path / f"{name}.nwb"
+        with h5py.File(path, "w") as file:
+            file["good/traces"] = np.zeros(5)
+            file["good/again"] = h5py.SoftLink("/good")
+            file["good/circle"] = file["/"]
+        check_hdf5(path)
+        with h5py.File(path, "a") as file:
+            spoil(file)
+        with pytest.raises(InputError, match="/a/b lies in another file"):
+            check_hdf5(path)
+
+
+def virtual_layout(h5py):
+    layout = h5py.VirtualLayout((4,), "i1")
+    layout[:] = h5py.VirtualSource("/etc/other.h5", "x", (4,))
+    return layout
+
+
+def test_other_files_are_no_hdf5(data):
+    check_hdf5(preprocessed(data) / "traces_cached_seg0.raw")
