@@ -12,6 +12,8 @@ import numpy as np
 
 from ephys_postprocess.errors import InputError
 
+# What readers and codecs say of broken files, and chains of arguments that they cannot work with.
+_OF_READERS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 KERNEL_DTYPES = (np.dtype("int16"), np.dtype("float32"))  # what kernels are compiled for; anything else becomes float32
 # Parts of a raw file that are no further apart than this are read in one go: they share a page, or nearly so.
 JOINED_BYTES = 4096
@@ -240,7 +242,7 @@ class RecordingTraces:
             traces = self._recording.get_traces(
                 segment_index=segment_index, start_frame=int(start_sample), end_frame=int(stop_sample)
             )
-        except (ValueError, RuntimeError, OSError) as error:  # what readers and codecs say of broken files
+        except _OF_READERS as error:
             raise InputError(
                 f"Traces cannot be read: samples {start_sample} to {stop_sample} of segment {segment_index} "
                 f"({type(error).__name__}: {error}). Copy them again or run preprocessing again."

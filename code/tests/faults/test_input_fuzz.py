@@ -1,10 +1,12 @@
 """Small files of data folders with one thing spoiled each: opened, or refused with a message; never a traceback."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 from faults.attempts import attempt
+from faults.broken_inputs import NAME
 from faults.spoiled_files import make_forms, small_files, spoil
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -47,3 +49,14 @@ def test_no_spoiled_file_ends_in_a_traceback(forms, tmp_path, seed, number, tall
         outcomes.append(told.outcome)
         shutil.rmtree(data)
     assert {"accepted", "refused"} <= set(outcomes)
+
+
+def test_what_fails_only_when_traces_are_read_is_told_too(forms, tmp_path):
+    data = shutil.copytree(forms["folders"], tmp_path / "data")
+    record = {
+        "code": {"parameters": {"motion_correction": {"apply": True, "interpolate_motion_kwargs": {"p": [None]}}}}
+    }
+    (data / f"data_process_preprocessing_{NAME}.json").write_text(json.dumps(record))
+    told = attempt(data, use_motion_corrected=True)
+    assert told.outcome == "refused"
+    assert "Traces cannot be read" in told.text

@@ -12,9 +12,9 @@ from spikeinterface.preprocessing import astype
 from spikeinterface.sortingcomponents.motion import interpolate_motion
 
 from ephys_postprocess.errors import InputError
-from ephys_postprocess.inputs.data_folder import find_recordings
+from ephys_postprocess.inputs.data_folder import RecordingInput, find_recordings
 from ephys_postprocess.inputs.loading import load_recording_and_sorting
-from ephys_postprocess.inputs.motion import DEFAULT_INTERPOLATION, is_motion_corrected
+from ephys_postprocess.inputs.motion import DEFAULT_INTERPOLATION, interpolation_arguments, is_motion_corrected
 from ephys_postprocess.inputs.trace_sources import trace_source
 
 pytestmark = [
@@ -278,3 +278,23 @@ def test_corrected_recordings_that_old_versions_dumped_as_json(tmp_path, era):
     assert_storable(loaded)
     np.testing.assert_array_equal(traces_of(loaded.recording_to_read), traces_of(recording))
     assert any("not applied a second time" in note for note in loaded.notes)
+
+
+@pytest.mark.parametrize("value", ["abc", [1], 1.5, True])
+@pytest.mark.parametrize("place", ["parameters", "motion_correction", "interpolate_motion_kwargs", "saved", "preset"])
+def test_settings_of_another_type_are_told(tmp_path, place, value):
+    item = RecordingInput("x", tmp_path, tmp_path, tmp_path)
+    item.motion.mkdir()
+    kwargs = {"apply": True, "interpolate_motion_kwargs": value if place == "interpolate_motion_kwargs" else {}}
+    parameters = {"motion_correction": value if place == "motion_correction" else kwargs}
+    saved = {"saved": {"interpolate_motion_kwargs": value}, "preset": {"preset": value}}.get(place)
+    if saved is None:
+        record = {"code": {"parameters": value if place == "parameters" else parameters}}
+        item.preprocessing_record.write_text(json.dumps(record))
+    else:
+        (item.motion / "parameters.json").write_text(json.dumps(saved))
+    if (place, value) == ("preset", "abc"):
+        assert interpolation_arguments(item)[1] == "the capsule's default"  # no preset that this version knows
+        return
+    with pytest.raises(InputError, match=r"must be an object|must be a name"):
+        interpolation_arguments(item)
