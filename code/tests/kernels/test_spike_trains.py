@@ -170,8 +170,8 @@ def test_the_smaller_shift_stays_then_the_larger_amplitude(shifts, amplitudes, k
 def test_no_spikes_and_no_units():
     empty = make_trains([], [], num_units=3)
     assert deduplicate(empty, np.zeros(3), np.ones(3), **STRICT).is_kept.all()
-    assert correlograms(empty)[0].sum() == 0
-    assert isi_histograms(empty)[0].shape == (3, 50)
+    assert correlograms(empty, 50.0, 1.0)[0].sum() == 0
+    assert isi_histograms(empty, 50.0, 1.0)[0].shape == (3, 50)
     assert (
         deduplicate(make_trains([], [], num_units=0), np.zeros(0), np.ones(0), **STRICT).removed_unit_indices.size == 0
     )

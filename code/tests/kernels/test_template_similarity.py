@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from reference import declared
 from reference import template_similarity as reference
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.templates.template_similarity import template_similarity
+
+DECLARED = declared.of_extension("template_similarity")
 
 
 def make_templates(seed, num_units=7, num_channels=6, is_zero_outside=True):
@@ -40,17 +43,17 @@ def test_by_hand():
     templates[1, :, 0] = 3, 4
     templates[2, :, 1] = 1, 1
     sparsity = Sparsity(np.array([[True, False], [True, False], [False, True]]))
-    cosine = template_similarity(templates, sparsity, 1000.0)
+    cosine = template_similarity(templates, sparsity, 1000.0, **DECLARED)
     np.testing.assert_allclose(cosine, [[1, 0.6, 0], [0.6, 1, 0], [0, 0, 1]], atol=1e-7)
-    l1 = template_similarity(templates, sparsity, 1000.0, method="l1")
+    l1 = template_similarity(templates, sparsity, 1000.0, **DECLARED | {"method": "l1"})
     np.testing.assert_allclose(l1, [[1, 0.6, 0], [0.6, 1, 0], [0, 0, 1]], atol=1e-7)
 
 
 def test_units_may_be_permuted():
     templates, sparsity = make_templates(5)
     order = np.random.default_rng(0).permutation(7)
-    whole = template_similarity(templates, sparsity, 1000.0)
-    permuted = template_similarity(templates[order], Sparsity(sparsity.mask[order]), 1000.0)
+    whole = template_similarity(templates, sparsity, 1000.0, **DECLARED)
+    permuted = template_similarity(templates[order], Sparsity(sparsity.mask[order]), 1000.0, **DECLARED)
     np.testing.assert_allclose(permuted, whole[np.ix_(order, order)], atol=2e-7)  # BLAS may order its sums otherwise
 
 
@@ -58,4 +61,4 @@ def test_bad_parameters_are_refused():
     templates, sparsity = make_templates(0)
     for wrong in ({"method": "l3"}, {"support": "all"}, {"max_lag_ms": 6}):
         with pytest.raises(ParameterError):
-            template_similarity(templates, sparsity, 1000.0, **wrong)
+            template_similarity(templates, sparsity, 1000.0, **DECLARED | wrong)

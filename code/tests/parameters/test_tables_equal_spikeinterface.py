@@ -13,10 +13,13 @@ from spikeinterface.metrics.template.template_metrics import ComputeTemplateMetr
 from spikeinterface.postprocessing.localization_tools import _unit_location_methods
 from spikeinterface.sortingcomponents.peak_localization.method_list import peak_localization_methods
 
+from ephys_postprocess.engine.functions import function_of
+from ephys_postprocess.engine.unit_groups import UnitGroup
 from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, EXTENSIONS
 from ephys_postprocess.parameters.methods import SPIKE_LOCATION_METHODS, UNIT_LOCATION_METHODS, RandomSlices, Sparsity
 from ephys_postprocess.parameters.metrics import (
     PC_METRICS,
+    QUALITY_METRICS,
     TEMPLATE_METRICS,
     QualityMetricParams,
     SpiketrainMetricParams,
@@ -166,3 +169,13 @@ def test_every_extension_comes_after_what_it_needs():
 
 def test_alternatives_are_met_by_either():
     assert missing_needs(("a|b", "c"), ("b",)) == ["c"]
+
+
+@pytest.mark.parametrize("metric", [*QUALITY_METRICS.values(), *TEMPLATE_METRICS.values()])
+def test_functions_of_metrics_take_what_there_is_and_have_no_defaults_of_their_own(metric):
+    arguments = inspect.signature(function_of(metric)).parameters.values()
+    assert {argument.default for argument in arguments} <= {inspect.Parameter.empty, None}
+    if metric.scope == "unit" and metric.name in QUALITY_METRICS:
+        names = {argument.name for argument in arguments}
+        assert names <= {*metric.model_fields, *dir(UnitGroup), "spikes"}
+        assert names >= set(metric.model_fields)  # every parameter has an effect

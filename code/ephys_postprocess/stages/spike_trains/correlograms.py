@@ -9,7 +9,7 @@ from ephys_postprocess.stages.quality.formulas import correlogram_bins
 
 
 def correlograms(
-    spikes: SpikeTrains, window_ms: float = 50.0, bin_ms: float = 1.0, num_threads: int = 1
+    spikes: SpikeTrains, window_ms: float, bin_ms: float, num_threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts of lags between the spikes of every two units.
 
@@ -40,7 +40,7 @@ def correlograms(
 
 
 def auto_correlograms(
-    spikes: SpikeTrains, window_ms: float = 50.0, bin_ms: float = 1.0, num_threads: int = 1
+    spikes: SpikeTrains, window_ms: float, bin_ms: float, num_threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """The diagonal of `correlograms` alone: int64 (num_units, num_bins), and the edges in ms."""
     bins, half_window, bin_samples = correlogram_bins(spikes.sampling_frequency_hz, window_ms, bin_ms)

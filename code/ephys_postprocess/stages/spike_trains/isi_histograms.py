@@ -6,7 +6,7 @@ from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.records import SpikeTrains
 
 
-def isi_histograms(spikes: SpikeTrains, window_ms: float = 50.0, bin_ms: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def isi_histograms(spikes: SpikeTrains, window_ms: float, bin_ms: float) -> tuple[np.ndarray, np.ndarray]:
     """Counts of the intervals between successive spikes of each unit, within segments.
 
     Parameters

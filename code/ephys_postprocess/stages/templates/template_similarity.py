@@ -15,9 +15,9 @@ def template_similarity(
     templates: np.ndarray,
     sparsity: Sparsity,
     sampling_frequency_hz: float,
-    method: str = "cosine",
-    max_lag_ms: float = 0.0,
-    support: str = "union",
+    method: str,
+    max_lag_ms: float,
+    support: str,
     num_threads: int = 1,
 ) -> np.ndarray:
     """One minus the smallest distance between each two templates.
