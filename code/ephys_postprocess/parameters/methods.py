@@ -82,9 +82,13 @@ class RandomSlices(Options):
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
         shortest = min(recording.segment_samples, default=0)
-        if shortest - 2 * self.margin_frames >= 2:
-            return {}
-        return {"margin_frames": f"leaves nothing of a segment of {shortest} samples (got {self.margin_frames})."}
+        found = {}
+        if shortest - 2 * self.margin_frames < 2:
+            found["margin_frames"] = f"leaves nothing of a segment of {shortest} samples (got {self.margin_frames})."
+        is_by_duration = self.chunk_size is None and self.chunk_duration is not None
+        if is_by_duration and int(duration_s(self.chunk_duration) * recording.sampling_frequency_hz) < 1:
+            found["chunk_duration"] = f"must be at least one sample (got {self.chunk_duration})."
+        return found
 
 
 class ConvolutionWeights(Options):

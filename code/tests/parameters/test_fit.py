@@ -45,6 +45,10 @@ def test_the_defaults_fit(rate_hz):
             {"extensions": {"random_spikes": {}, "waveforms": {"ms_after": 70}}},
             "ms_after: makes windows of 2190 samples",
         ),
+        (
+            {"noise_levels": {"random_slices_kwargs": {"chunk_size": None, "chunk_duration": "0.01ms"}}},
+            "chunk_duration: must be at least one sample",
+        ),
         ({"unit_locations": {"radius_um": 1}}, None),  # monopolar_triangulation has no grid
     ],
 )
