@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"^ *```python\n( *)# (\S+\.py)\n(.*?)^ *```$", re.MULTILINE
 def copy(tmp_path_factory):
     """A copy of the project, to which the recipe's two pieces of code have been added as they stand."""
     project = tmp_path_factory.mktemp("project")
-    for name in ("ephys_postprocess", "tools", "run", "run_capsule.py", "find_python.sh", "params.json"):
+    for name in ("ephys_postprocess", "tools", "run", "run_capsule.py", "find_python.sh", "params.json", "docs"):
         source, target = CODE / name, project / "code" / name
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -92,4 +92,5 @@ def test_help_and_documents_know_it(copy, run_capsule):
     shipped = json.loads((copy / "params.json").read_text(encoding="utf-8"))
     assert "short_intervals" in shipped["quality_metrics_names"]
     assert shipped["quality_metrics"]["short_intervals"] == {"longest_ms": 10.0}
-    assert "longest_ms=10.0" in run_capsule("--help", code=copy).stdout
+    assert "longest_ms=10.0" in run_capsule("--help", "parameters", code=copy).stdout
+    assert "short_interval_share" in (copy / "docs" / "data_dictionary.md").read_text(encoding="utf-8")
