@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ephys_postprocess.cli.given import given_pairs
 from ephys_postprocess.cli.options import NothingToDo, make_parser, print_parameters
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.machine.execution import FAILURE_POLICIES, PROGRESS_STYLES, Execution, make_execution
@@ -80,6 +81,7 @@ def _assemble(loaded: LoadedParameters, choices: dict[str, Any], flags: argparse
     choices = {_FIELDS.get(name, name): value for name, value in choices.items()}
     # From the command line alone: a file that came with the data has no say in what is written, or may be called.
     choices["export_phy_folder"] = _given_folder(flags.export_phy)
+    choices["given_pairs"] = given_pairs(flags)
     choices["allow_classes"] = tuple(flags.allow_class or ())
     if flags.from_result is not None and flags.export_phy is None:
         raise ParameterError("--from names a finished result to export: add --export-phy FOLDER.")

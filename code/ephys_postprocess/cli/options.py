@@ -116,9 +116,36 @@ def make_parser() -> _Parser:
         metavar="RESULT",
         help="with --export-phy: only export this finished result (postprocessed_NAME.zarr)",
     )
+    _add_input_options(parser)
     _add_parameter_options(parser)
     _add_execution_options(parser)
     return parser
+
+
+def _add_input_options(parser: _Parser) -> None:
+    group = parser.add_argument_group("a sorting and its traces, in place of --data (may be given several times)")
+    group.add_argument(
+        "--sorting",
+        action="append",
+        metavar="PATH",
+        help="a Kilosort or phy folder (its data files are read, nothing is run), or a sorting saved by SpikeInterface",
+    )
+    group.add_argument(
+        "--traces",
+        action="append",
+        metavar="PATH",
+        help="a folder of SpikeGLX or Open Ephys, an NWB or raw file, or a recording saved by SpikeInterface; default: "
+        "the raw file that the Kilosort folder names, if it lies in or beside it",
+    )
+    group.add_argument("--name", action="append", metavar="NAME", help="of the recording; default: the traces' name")
+    group.add_argument("--pairs", metavar="CSV", help="the same as a table with columns sorting, traces and name")
+    group.add_argument("--stream", metavar="NAME", help="which of several streams of the traces")
+    group.add_argument("--probe", metavar="FILE", help="where the contacts are, as probeinterface writes it")
+    group.add_argument(
+        "--no-filter",
+        action="store_true",
+        help="take raw traces as they are; default: high-pass 300 Hz and common median reference, kept in scratch",
+    )
 
 
 def _add_parameter_options(parser: _Parser) -> None:

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 from ephys_postprocess.commands.export_phy import check_phy_folders
 from ephys_postprocess.commands.outcomes import Outcome, exit_code_of, tell_failure
@@ -20,6 +22,15 @@ logger = logging.getLogger(__name__)
 
 def run(parameters: Parameters, execution: Execution) -> int:
     """Postprocess every recording asked for, and return the exit code: see `outcomes.exit_code_of`."""
+    if not execution.given_pairs:
+        return _run_folder(parameters, execution)
+    from ephys_postprocess.inputs.given_pairs import folder_of_jobs
+
+    with folder_of_jobs(execution.given_pairs, execution.scratch_folder) as folder:
+        return _run_folder(parameters, replace(execution, data_folder=folder))
+
+
+def _run_folder(parameters: Parameters, execution: Execution) -> int:
     start = time.monotonic()
     found = find_recordings(execution.data_folder, execution.recordings)
     names = [item.recording_name for item in found.recordings]
@@ -61,7 +72,8 @@ def _run_isolated(item: RecordingInput, found: Found, parameters: Parameters, ex
         with files.held():
             with signals_wait():  # a module half imported makes another exception of a signal's, with a traceback
                 from ephys_postprocess.commands.recording import postprocess_recording
-            return postprocess_recording(item, found, files, parameters, execution)
+            with _inputs_of(item, execution) as ready:
+                return postprocess_recording(ready, found, files, parameters, execution)
     except Exception as error:  # noqa: BLE001 - one recording's failure, told with its traceback, stops no other
         raise_if_stopping()
         reason = tell_failure(error, item.recording_name, execution)
@@ -74,6 +86,17 @@ def _run_isolated(item: RecordingInput, found: Found, parameters: Parameters, ex
         is_excused, reason = _try_placeholder(files, reason, execution)
     line = (reason.splitlines() or [""])[0]
     return Outcome(item.recording_name, "failed", line, may_go_away, is_excused)
+
+
+def _inputs_of(item: RecordingInput, execution: Execution):
+    """A context with the recording as it lies in data/, or laid out from what the caller named."""
+    pair = next((pair for pair in execution.given_pairs if pair.name == item.recording_name), None)
+    if pair is None:
+        return nullcontext(item)
+    from ephys_postprocess.inputs.consent import Consent
+    from ephys_postprocess.inputs.given_pairs import prepared
+
+    return prepared(item, pair, Consent(execution.allow_pickle, execution.allow_classes), execution.num_threads)
 
 
 def _try_placeholder(files: ResultFiles, reason: str, execution: Execution) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.raw_hints import said_of_raw_data
 from ephys_postprocess.inputs.special_files import check_file_types, is_regular
 
 TEST_PREPROCESSING_FOLDER = "preprocessing_pipeline_output_test"
@@ -36,6 +37,8 @@ class RecordingInput:
     sorting_folder: Path  # the parent of spikesorted_{name}
     skip_times: bool = False  # the job asks for sample times instead of the recorded clock
     job_file: Path | None = None
+    notes: tuple[str, ...] = ()  # what was decided before anything was opened
+    given_folders: tuple[Path, ...] = ()  # where files may lie that a description names, beside data/
 
     @property
     def saved_traces(self) -> Path | None:
@@ -114,7 +117,8 @@ def find_recordings(data_folder: Path, names: tuple[str, ...] = ()) -> Found:
     if not present:
         raise InputError(
             f"{preprocessing_folder}: nothing to postprocess: no job file with a recording_name, no preprocessed_* "
-            "folder and no preprocessed_*.json. Attach the preprocessing and spike-sorting results."
+            "folder and no preprocessed_*.json. "
+            + (said_of_raw_data(preprocessing_folder) or "Attach the preprocessing and spike-sorting results.")
         )
     recordings = [
         RecordingInput(name, data_folder, preprocessing_folder, sorting_folder, *present[name])

@@ -81,12 +81,12 @@ def with_absolute_paths(
     raise NotAttachedError(f"{source.name} refers to {', '.join(map(_short, missing[:3]))}, which is not here")
 
 
-def own_words(file: Path, base_folders: list[Path]) -> dict:
+def own_words(file: Path, base_folders: list[Path], given_folders: list[Path] | None = None) -> dict:
     """What a .json says, as the version of SpikeInterface that wrote it does, with the paths made absolute.
 
     That version can read it back; what the version that runs here would write of the same recording, it may not.
     """
-    return with_absolute_paths(read_json(file), file, base_folders)
+    return with_absolute_paths(read_json(file), file, base_folders, given_folders)
 
 
 def descriptions_in(value, *, is_argument: bool = True) -> Iterator[dict]:

@@ -32,6 +32,7 @@ class Journal:
     data_folder: Path
     notes: list[str] = field(default_factory=list)
     input_files: list[str] = field(default_factory=list)
+    given_folders: tuple[Path, ...] = ()  # where files may lie that a description names; none: in data/
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -95,7 +96,10 @@ def load_recording_and_sorting(
     reason = reason_skipped_upstream(recording_input)
     if reason is not None:
         raise UpstreamSkipped(reason)
-    journal, consent = Journal(recording_input.data_folder), Consent(allow_pickle, allow_classes)
+    consent = Consent(allow_pickle, allow_classes)
+    journal = Journal(
+        recording_input.data_folder, list(recording_input.notes), given_folders=recording_input.given_folders
+    )
     read = open_recording_to_read(recording_input, journal, use_motion_corrected=use_motion_corrected, consent=consent)
     check_traces(read, f"preprocessed_{recording_input.recording_name}")
     stored, words = open_recording_to_store(recording_input, read, journal, consent=consent)

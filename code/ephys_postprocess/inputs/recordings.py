@@ -69,7 +69,9 @@ def open_recording_to_store(
     """
     stored, words = _open_lazy(recording_input, journal, consent=consent), None
     if stored is not None and stored.check_serializability("json"):
-        words = own_words(recording_input.lazy_json, _bases_of_lazy(recording_input))
+        words = own_words(
+            recording_input.lazy_json, _bases_of_lazy(recording_input), list(recording_input.given_folders) or None
+        )
     else:
         stored = _serialisable(recording_input, read, journal, consent=consent)
     if is_motion_corrected(read) and set(read.channel_ids.tolist()) < set(stored.channel_ids.tolist()):
@@ -143,7 +145,8 @@ def reset_times(recording: si.BaseRecording) -> None:
 def _open(path: Path, base_folders: list[Path] | None, journal, *, consent: Consent) -> si.BaseRecording:
     if base_folders is None:
         return open_saved_folder(path, si.BaseRecording, consent=consent, note=journal.note)
-    return open_dump(path, base_folders, si.BaseRecording, consent=consent, note=journal.note)
+    given = list(journal.given_folders) or None
+    return open_dump(path, base_folders, si.BaseRecording, consent=consent, note=journal.note, given_folders=given)
 
 
 def _may_leave_pickle_closed(recording_input: RecordingInput, journal, *, use_motion_corrected: bool) -> bool:

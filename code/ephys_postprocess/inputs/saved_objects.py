@@ -29,7 +29,15 @@ CONSENT = (
 )
 
 
-def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Consent, note: Note):
+def open_dump(
+    file: Path,
+    base_folders: list[Path],
+    kind: type,
+    *,
+    consent: Consent,
+    note: Note,
+    given_folders: list[Path] | None = None,
+):
     """The recording or sorting that a .json, or with consent a .pkl, describes.
 
     Parameters
@@ -44,6 +52,8 @@ def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Cons
         What the user allows beyond reading.
     note : callable
         Takes a line for each property of channels or units that is left out.
+    given_folders : list of Path, optional
+        Where its files may lie; the base folders where None.
 
     Raises
     ------
@@ -56,7 +66,8 @@ def open_dump(file: Path, base_folders: list[Path], kind: type, *, consent: Cons
     if not is_json and not consent.pickles:
         raise InputError(f"{file}: a pickle, which can run any code when decoded. {CONSENT}")
     dictionary = read_json(file) if is_json else _unpickle(file)
-    return open_dictionary(dictionary, file, base_folders, kind, consent=consent, note=note)
+    options = {"consent": consent, "note": note, "given_folders": given_folders}
+    return open_dictionary(dictionary, file, base_folders, kind, **options)
 
 
 def open_saved_folder(folder: Path, kind: type, *, consent: Consent, note: Note):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.machine.cores import usable_cores
+from ephys_postprocess.machine.given import GivenPair
 from ephys_postprocess.parameters.job_kwargs import WITHOUT_EFFECT, JobKwargs
 
 PROGRESS_STYLES = ("auto", "bar", "plain", "json", "off")
@@ -28,6 +29,7 @@ class Execution:
     data_folder: Path = CAPSULE_FOLDER / "data"
     results_folder: Path = CAPSULE_FOLDER / "results"
     scratch_folder: Path = CAPSULE_FOLDER / "scratch"
+    given_pairs: tuple[GivenPair, ...] = ()  # sortings and traces named by the caller; none: what data/ holds
     recordings: tuple[str, ...] = ()  # only these; empty: as data/ says
     progress: str = "auto"  # one of PROGRESS_STYLES
     on_failure: str = "fail"  # one of FAILURE_POLICIES
