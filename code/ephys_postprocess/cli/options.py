@@ -123,28 +123,28 @@ def make_parser() -> _Parser:
 
 
 def _add_input_options(parser: _Parser) -> None:
-    group = parser.add_argument_group("a sorting and its traces, in place of --data (may be given several times)")
+    group = parser.add_argument_group("a sorting and its traces in place of --data, also several")
     group.add_argument(
         "--sorting",
         action="append",
         metavar="PATH",
-        help="a Kilosort or phy folder (its data files are read, nothing is run), or a sorting saved by SpikeInterface",
+        help="a Kilosort or phy folder (nothing in it is run), or a sorting saved by SpikeInterface",
     )
     group.add_argument(
         "--traces",
         action="append",
         metavar="PATH",
-        help="a folder of SpikeGLX or Open Ephys, an NWB or raw file, or a recording saved by SpikeInterface; default: "
-        "the raw file that the Kilosort folder names, if it lies in or beside it",
+        help="SpikeGLX, Open Ephys, NWB, a raw file, or saved by SpikeInterface; default: the raw file that the "
+        "Kilosort folder names, if it lies in or beside it",
     )
     group.add_argument("--name", action="append", metavar="NAME", help="of the recording; default: the traces' name")
-    group.add_argument("--pairs", metavar="CSV", help="the same as a table with columns sorting, traces and name")
+    group.add_argument("--pairs", metavar="CSV", help="a table of these: sorting, traces, name")
     group.add_argument("--stream", metavar="NAME", help="which of several streams of the traces")
-    group.add_argument("--probe", metavar="FILE", help="where the contacts are, as probeinterface writes it")
+    group.add_argument("--probe", metavar="FILE", help="of probeinterface")
     group.add_argument(
         "--no-filter",
         action="store_true",
-        help="take raw traces as they are; default: high-pass 300 Hz and common median reference, kept in scratch",
+        help="raw traces as they are; default: high-pass 300 Hz and common median reference, in scratch",
     )
 
 

@@ -81,10 +81,10 @@ class RandomSlices(Options):
     seed: Seed = declare(0, "Seed of the placing.")
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
-        shortest = min(recording.segment_samples, default=0)
+        longest = max(recording.segment_samples, default=0)  # very short ones are left out
         found = {}
-        if shortest - 2 * self.margin_frames < 2:
-            found["margin_frames"] = f"leaves nothing of a segment of {shortest} samples (got {self.margin_frames})."
+        if longest - 2 * self.margin_frames < 1:
+            found["margin_frames"] = f"leaves nothing of segments of {longest} samples (got {self.margin_frames})."
         is_by_duration = self.chunk_size is None and self.chunk_duration is not None
         if is_by_duration and int(duration_s(self.chunk_duration) * recording.sampling_frequency_hz) < 1:
             found["chunk_duration"] = f"must be at least one sample (got {self.chunk_duration})."

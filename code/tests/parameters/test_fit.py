@@ -34,7 +34,7 @@ def test_the_defaults_fit(rate_hz):
         ({"quality_metrics": {"metric_params": {"presence_ratio": {"bin_duration_s": 1e-5}}}}, "bin_duration_s: must"),
         ({"quality_metrics": {"metric_params": {"firing_range": {"bin_size_s": 1e-5}}}}, "(got 1e-05 s)"),
         ({"quality_metrics": {"metric_params": {"drift": {"interval_s": 1e-5}}}}, "drift.interval_s"),
-        ({"noise_levels": {"random_slices_kwargs": {"margin_frames": 30_000}}}, "margin_frames: leaves nothing"),
+        ({"noise_levels": {"random_slices_kwargs": {"margin_frames": 45_000}}}, "margin_frames: leaves nothing"),
         (
             {"spike_locations": {"method_kwargs": {"radius_um": 1}}},
             "spike_locations.method_kwargs.radius_um: no place of a grid with steps of 5 µm is so near",
