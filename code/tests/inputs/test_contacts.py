@@ -5,6 +5,8 @@ import pytest
 from inputs.small_data import NAME, load, make_recording, make_sorting, save
 from probeinterface import Probe, ProbeGroup
 
+from ephys_postprocess.errors import InputError
+
 pytestmark = pytest.mark.filterwarnings("ignore:The extractor is not serializable")
 
 
@@ -66,6 +68,14 @@ def test_two_probes_at_one_place_are_told(data):
     (told,) = [note for note in load(data).notes if "at the same location" in note]
     assert told.startswith("6 channels are at the same location as another one (such as AP0, AP3)")
     assert "probe.move" in told
+
+
+def test_a_tetrode_on_one_spot_is_told_what_to_do(data):
+    recording = make_recording(probe=False)
+    recording.set_property("location", np.zeros((4, 2)))
+    save(data, recording)
+    with pytest.raises(InputError, match=r"contacts at one place.*unique.*corners of a square"):
+        load(data)
 
 
 def test_usual_contacts_are_not_mentioned(data):
