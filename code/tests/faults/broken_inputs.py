@@ -77,6 +77,7 @@ def make_recording(traces=None, gain=2.0):
         recording.set_channel_gains(gain)
         recording.set_channel_offsets(0.0)
     recording.set_dummy_probe_from_locations(np.c_[np.zeros(NUM_CHANNELS), 20.0 * np.arange(NUM_CHANNELS)])
+    recording.annotate(is_filtered=True)
     return recording
 
 

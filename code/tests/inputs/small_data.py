@@ -22,6 +22,7 @@ def make_recording(lengths=(20000,), num_channels=4, dtype="int16", *, gain=2.0,
         recording.set_channel_offsets(-gain * offset)
     if probe:
         recording.set_dummy_probe_from_locations(np.c_[np.zeros(num_channels), 20.0 * np.arange(num_channels)])
+    recording.annotate(is_filtered=True)
     return recording
 
 
