@@ -10,7 +10,7 @@ from faults.broken_inputs import NAME
 from faults.spoiled_files import make_forms, small_files, spoil
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-NUM_FEW, NUM_MANY = 60, 600  # by the short tests and the long ones, a seed
+NUM_FEW, NUM_MANY = 40, 600  # by the short tests and the long ones, a seed
 FORMS = ("folders", "npz", "zarr")
 
 

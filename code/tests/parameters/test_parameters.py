@@ -170,14 +170,14 @@ def test_a_mistake_is_named(document, sentence):
 def test_values_of_several_kinds():
     parameters = parameters_of(
         {
-            "templates": {"operators": ["median", ["percentile", 25]]},
+            "templates": {"operators": ["average", "median", ["percentile", 25]]},
             "noise_levels": {"random_slices_kwargs": {"chunk_size": None, "chunk_duration": "500ms"}},
             "unit_locations": {"method": "center_of_mass", "radius_um": 50},
             "valid_unit_periods": {"method": "user_defined", "user_defined_periods": [[0, 10, 20]]},
         }
     )
     extensions = parameters.extensions
-    assert extensions["templates"]["operators"] == ["median", ("percentile", 25.0)]
+    assert extensions["templates"]["operators"] == ["average", "median", ("percentile", 25.0)]
     assert "chunk_size" not in extensions["noise_levels"]["random_slices_kwargs"]
     assert extensions["unit_locations"] == {"method": "center_of_mass", "radius_um": 50.0}
 
