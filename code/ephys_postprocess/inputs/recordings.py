@@ -180,6 +180,9 @@ def _open_lazy(recording_input: RecordingInput, journal, *, consent: Consent) ->
         recording = _open(lazy, _bases_of_lazy(recording_input), journal, consent=consent)
         if not recording.has_channel_location():
             reason = f"{lazy.name} has lost its channel locations"
+        else:
+            with refusal(lazy, NotBuiltError):  # a probe group without probes is said to be there
+                recording.get_channel_locations()
     except (NotAttachedError, ClassNotAllowedError, CodecNotAllowedError) as error:
         reason = str(error)
     except NotBuiltError as error:
