@@ -3,9 +3,9 @@
 import contextlib
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -111,16 +111,17 @@ class RawFile:
     def open(self) -> None:
         """Open the file, before threads ask for it; it is closed when nothing refers to it any more."""
         try:
-            _ = self._file
+            _ = self._descriptor
         except OSError as error:
             raise InputError(f"{self.path}: cannot be opened ({error.strerror}).") from error
 
     @cached_property
-    def _file(self):
-        opened = Path(self.path).open("rb", buffering=0)  # noqa: SIM115 - for as long as the traces are used
+    def _descriptor(self) -> int:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, descriptor)
         # The system's own guess reads megabytes around each small window; what comes next is said in `expect`.
-        _advise(opened.fileno(), 0, 0, "POSIX_FADV_RANDOM")
-        return opened
+        _advise(descriptor, 0, 0, "POSIX_FADV_RANDOM")
+        return descriptor
 
     def fill(self, traces: np.ndarray, origin_sample: int, ranges: np.ndarray) -> int:
         """Read the ranges to their places in `traces`, whose first row is `origin_sample`; the bytes read.
@@ -145,7 +146,7 @@ class RawFile:
         with contextlib.suppress(OSError):  # told by whoever reads them
             for start, stop in self._joined(ranges):
                 position = self.header_bytes + start * self.row_bytes
-                _advise(self._file.fileno(), position, (stop - start) * self.row_bytes, "POSIX_FADV_WILLNEED")
+                _advise(self._descriptor, position, (stop - start) * self.row_bytes, "POSIX_FADV_WILLNEED")
 
     def let_go(self, start_sample: int, stop_sample: int) -> None:
         """Tell the system that what was read will not be read again soon, so that something else may have the room."""
@@ -153,14 +154,14 @@ class RawFile:
         num_bytes = self.header_bytes + stop_sample * self.row_bytes - KEPT_IN_CACHE_BYTES - start
         if num_bytes > 0:
             with contextlib.suppress(OSError):
-                _advise(self._file.fileno(), start, num_bytes, "POSIX_FADV_DONTNEED")
+                _advise(self._descriptor, start, num_bytes, "POSIX_FADV_DONTNEED")
 
     def _joined(self, ranges: np.ndarray) -> list[list[int]]:
         return merge_ranges(ranges, JOINED_BYTES // self.row_bytes).tolist()
 
     def _read_into(self, content: memoryview, position: int) -> None:
         while content:  # a read may stop short
-            num_bytes = os.preadv(self._file.fileno(), [content], position)
+            num_bytes = os.preadv(self._descriptor, [content], position)
             if num_bytes == 0:
                 raise InputError(
                     f"{self.path}: ends at byte {position}, but there were {len(content)} bytes more when the run "

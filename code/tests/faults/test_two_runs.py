@@ -2,9 +2,11 @@
 
 import signal
 
+import pytest
 from faults.conftest import NAME, OTHER_NAME
 from faults.scars import arrays_of, hidden, partial_results
 
+from ephys_postprocess.errors import ResultError
 from ephys_postprocess.results.files import ResultFiles
 
 
@@ -40,15 +42,19 @@ def test_two_recordings_of_one_job_array(start_capsule, tiny_data, tmp_path, tal
 
 
 def test_links_in_the_results_folder_lead_nowhere(tmp_path):
-    """A link under one of our names is replaced, never followed."""
+    """A link under a result's name is replaced, never followed; one under a working name is refused."""
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "precious.txt").write_text("x")
     results = tmp_path / "results"
     results.mkdir()
     files = ResultFiles(results, "r")
-    for path in (files.building, files.staging, files.replaced, files.analyzer):
+    for path in (files.building, files.staging, files.replaced):
         path.symlink_to(victim)
+        with pytest.raises(ResultError, match="is a link"), files.held():
+            pass
+        path.unlink()
+    files.analyzer.symlink_to(victim)
     with files.held():
         files.building.mkdir()
         files.staged(files.data_process).write_text("{}")
@@ -59,15 +65,11 @@ def test_links_in_the_results_folder_lead_nowhere(tmp_path):
 
 
 def test_a_lock_that_is_a_link_does_not_empty_what_it_leads_to(tmp_path):
-    import pytest
-
-    from ephys_postprocess.errors import ResultError
-
     precious = tmp_path / "precious.txt"
     precious.write_text("x")
     files = ResultFiles(tmp_path, "r")
     files.lock.symlink_to(precious)
-    with pytest.raises(ResultError, match="Cannot write results"), files.held():
+    with pytest.raises(ResultError, match="is a link"), files.held():
         pass
     assert precious.read_text() == "x"
 
