@@ -22,14 +22,14 @@ def _leave(number, _frame):
     """End at once: nothing has been begun yet."""
     try:
         os.write(2, b"Stopped before anything was begun, or after all was done.\n")
-    finally:  # nobody may listen
+    finally:  # the reader of the pipe may be gone
         os._exit(128 + number)
 
 
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, _leave)
 
-# Parallel work is ours (one thread a piece of work), so BLAS must not multiply it.
+# Parallel work is ours (one thread per piece of work), so BLAS must not multiply it.
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[name] = "1"
 
@@ -49,6 +49,6 @@ if __name__ == "__main__":
         signal.signal(number, signal.SIG_IGN)
     try:
         sys.stdout.flush()
-    finally:  # nobody may listen any more, which is no failure of ours
+    finally:  # the reader of the pipe may be gone, which is not a failure
         # At once: every file is closed, and taking down the interpreter a module at a time costs a quarter of a second.
         os._exit(code)

@@ -159,7 +159,7 @@ def print_growth(first: Row, last: Row) -> None:
     processor_s = (last.processor_s - first.processor_s) / minutes
     megabytes = last.cost.peak_anonymous_mb - first.cost.peak_anonymous_mb
     spikes = last.num_spikes - first.num_spikes
-    a_spike = f": {megabytes * 2**20 / spikes:.0f} bytes a spike" if spikes > first.num_spikes / 2 else ""
+    a_spike = f": {megabytes * 2**20 / spikes:.0f} bytes per spike" if spikes > first.num_spikes / 2 else ""
     print(f"\nFrom {first.num_minutes} to {last.num_minutes} minutes, each further minute costs")
     print(f"{processor_s:.2f} s of one processor and {megabytes / minutes:.1f} MB without files{a_spike}.")
 

@@ -46,7 +46,7 @@ def compute(
         Threads, as the command line counts them: -1 for all cores that CPU affinity, cgroup and scheduler leave, a
         share of them such as 0.5, never more than these. Changes no number.
     chunk_duration_s : float, optional
-        Traces held in memory a thread, in s; 1 by default.
+        Traces held in memory per thread, in s; 1 by default.
     scratch_folder : path, optional
         For the windows of the random spikes while they are needed; the system's temporary folder by default.
     **options

@@ -31,7 +31,7 @@ class SpikeTrains:
     unit_indices: np.ndarray  # int64 (num_spikes,) position of the unit, 0 … num_units - 1
     segment_indices: np.ndarray  # int64 (num_spikes,); of a single segment one repeated zero, which takes no memory
     num_units: int
-    segment_lengths: tuple[int, ...]  # samples a segment
+    segment_lengths: tuple[int, ...]  # samples per segment
     sampling_frequency_hz: float
     periods: UnitPeriods | None = None  # where the spikes were looked for; None: everywhere
 
@@ -144,7 +144,7 @@ class Sparsity:
 
 @dataclass(frozen=True)
 class Table:
-    """One row a unit: what becomes a pandas DataFrame only where someone needs one (pandas is slow to import)."""
+    """One row per unit: what becomes a pandas DataFrame only where someone needs one (pandas is slow to import)."""
 
     index: np.ndarray  # (num_rows,) unit ids
     columns: dict[str, np.ndarray]  # each (num_rows,)

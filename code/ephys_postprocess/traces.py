@@ -58,7 +58,7 @@ class TraceSource(Protocol):
     """Where traces come from. `read` must be safe to call from several threads at once."""
 
     num_channels: int
-    segment_lengths: tuple[int, ...]  # samples a segment
+    segment_lengths: tuple[int, ...]  # samples per segment
     sampling_frequency_hz: float
     dtype: np.dtype  # int16 or float32: what `read` returns
     gains: np.ndarray  # float32 (num_channels,): µV a count, 1 where traces are used unscaled
@@ -171,7 +171,7 @@ class RawFile:
 
 
 class RawTraces:
-    """Traces of a plain binary recording, one raw file a segment."""
+    """Traces of a plain binary recording, one raw file per segment."""
 
     is_raw = True
     fixed_chunk_samples = None

@@ -27,7 +27,7 @@ class _PlainText(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler):
-    """A story that nobody listens to any more (a closed pipe, a full log disk) must not cost the result."""
+    """Writing the log may fail (a closed pipe, a full disk) without costing the result."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exception(), OSError):

@@ -65,7 +65,7 @@ def make_parser() -> _Parser:
     """Every option, with its help."""
     parser = _Parser(
         prog="run",
-        description="Postprocess spike-sorted recordings: from data/ to results/, one SortingAnalyzer a recording.",
+        description="Postprocess spike-sorted recordings: from data/ to results/, one SortingAnalyzer per recording.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -77,7 +77,7 @@ def make_parser() -> _Parser:
         "--list",
         dest="is_list",
         action="store_true",
-        help="only print the names of the recordings in --data, one a line (with --progress json, one event each), for "
+        help="only print the names of recordings in --data, one per line (with --progress json, one event each): for "
         "tasks of one recording",
     )
     parser.add_argument(
@@ -212,7 +212,7 @@ def _add_execution_options(parser: _Parser) -> None:
     group.add_argument(
         "--progress",
         choices=PROGRESS_STYLES,
-        help="default: auto = a live bar on a terminal, else plain lines; json = one event a line on standard output, "
+        help="default: auto = a live bar on a terminal, else plain lines; json = one event per line on stdout, "
         "the log on standard error",
     )
     group.add_argument("--debug", action="store_true", default=None, help="more log, and tracebacks of every failure")

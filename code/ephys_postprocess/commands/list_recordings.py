@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def list_recordings(execution: Execution) -> int:
-    """Write the names to standard output, one a line, in order of names; the exit code.
+    """Write the names to standard output, one per line, in order of names; the exit code.
 
     Nothing is opened, so a recording that upstream skipped, or that is broken, is listed with the others: its task
     writes the placeholder, or says what is wrong.

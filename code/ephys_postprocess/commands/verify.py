@@ -32,7 +32,7 @@ class Verdict:
 
 
 def verify(results_folder: Path, num_threads: int = 1) -> int:
-    """Log a line a recording and return the exit code: 0 where every result is whole, 1 otherwise.
+    """Log one line per recording and return the exit code: 0 where every result is whole, 1 otherwise.
 
     Raises
     ------

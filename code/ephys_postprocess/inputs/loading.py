@@ -58,7 +58,7 @@ class Loaded:
     is_motion_corrected: bool
     main_channel_indices: np.ndarray | None  # int64 (num_units,): the sorter's own main channels; None: to be estimated
     excess_spikes: dict  # unit id -> spikes outside the recording, removed; only units that had any
-    durations_s: tuple[float, ...]  # one a segment
+    durations_s: tuple[float, ...]  # one per segment
     notes: tuple[str, ...]  # what was found and decided, for the log and the provenance
     input_files: tuple[str, ...]  # names in data/
 
@@ -72,7 +72,7 @@ def load_recording_and_sorting(
 ) -> Loaded:
     """Open one recording's traces and sorting.
 
-    Both recordings have the same channels (ids, order, locations), samples a segment and sampling rate; dtypes differ
+    Both recordings have the same channels (ids, order, locations), samples per segment and sampling rate; dtypes differ
     after motion correction, whose recording cannot be written as JSON, so the stored one stays uncorrected.
 
     Parameters

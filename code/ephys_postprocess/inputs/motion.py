@@ -86,7 +86,7 @@ def load_motion(folder: Path):
 
 
 def fitted_to_segments(motion, recording: si.BaseRecording, folder: Path):
-    """The motion with one displacement a segment, on each segment's own clock.
+    """The motion with one displacement per segment, on each segment's own clock.
 
     Preprocessing estimates several segments' motion on their concatenation, whose clock starts at 0 and never stops;
     each segment gets the whole estimate moved back by where it starts there, so the interpolation bins are the same.

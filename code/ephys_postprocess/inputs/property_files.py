@@ -125,7 +125,7 @@ def _leave_out(extractor, key: str, where: str, reason: Exception, note: Callabl
     is_known = key in extractor.get_property_keys()  # the gain stands in binary.json as well
     if key in PROPERTIES_OF_THE_SCALE and isinstance(extractor, si.BaseRecording) and not is_known:
         raise InputError(
-            f"{where}: {reason}. Amplitudes hang on it, so the recording is not opened without. Attach the file again, "
+            f"{where}: {reason}. Amplitudes depend on it, so the recording is not opened. Attach the file again, "
             "or run preprocessing again."
         )
     note(f"{where} was left out: {reason}.")

@@ -132,7 +132,7 @@ def differences_between(one: si.BaseRecording, other: si.BaseRecording) -> list[
         [each.get_num_samples(segment_index=index) for index in range(each.get_num_segments())] for each in (one, other)
     ]
     if samples[0] != samples[1]:
-        differences.append(f"samples a segment ({samples[0]} against {samples[1]}{_in_bytes(samples, other)})")
+        differences.append(f"samples per segment ({samples[0]} against {samples[1]}{_in_bytes(samples, other)})")
     return differences
 
 

@@ -49,7 +49,7 @@ def free_bytes(folder: Path) -> int | None:
 def chunk_that_fits(
     chunk_samples: int, num_channels: int, itemsize: int, sampling_frequency_hz: float, num_threads: int
 ) -> int:
-    """`chunk_samples`, or fewer where that many, once a thread, would not fit into the memory that is free."""
+    """`chunk_samples`, or fewer where that many, once per thread, would not fit into the memory that is free."""
     row_bytes = num_channels * (itemsize + BYTES_BESIDE_A_SAMPLE)
     fitting = int(SHARE_FOR_CHUNKS * available_memory_bytes() // (num_threads * row_bytes))
     least = max(1, int(MIN_CHUNK_DURATION_S * sampling_frequency_hz))

@@ -14,7 +14,7 @@ and, by event,
     run_started         version, data, results, scratch (folders), recordings (their names, in order), n_jobs
     recording_started   index (from 1), total
     stage_started       total (null where unknown), unit ("spikes")
-    stage_progress      done, total, unit, per_second, seconds_left (null where unknown); at most one a second
+    stage_progress      done, total, unit, per_second, seconds_left (null where unknown); at most one per second
     stage_finished      seconds, peak_memory_mb, what was counted (such as units, channels, spikes), where the stage
                         read traces, bytes_needed (of the samples it asked for) and bytes_read (to have them), and where
                         it went through its spikes, per_second

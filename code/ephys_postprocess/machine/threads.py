@@ -19,7 +19,7 @@ def map_in_threads(work: Callable[[Piece], Outcome], pieces: Iterable[Piece], nu
     Parameters
     ----------
     work : callable
-        Called once a piece. Must let go of the GIL (numba kernel with nogil, BLAS, codec) to gain from threads, and
+        Called once per piece. Must let go of the GIL (numba kernel with nogil, BLAS, codec) to gain from threads, and
         must write only what no other piece writes.
     pieces : iterable
         The work, in order.

@@ -127,7 +127,7 @@ class ValidUnitPeriods(Extension):
     censored_period_ms: NonNegativeNumber = declare(0.0, "Censored period, in ms.")
     num_histogram_bins: NumberOfBins = declare(50, "Bins of the amplitude histogram.")
     histogram_smoothing_value: NonNegativeInteger = declare(3, "Smoothing of the histogram, in bins.", le=1000)
-    amplitudes_bins_min_ratio: PositiveInteger = declare(5, "Fewest spikes a bin on average.")
+    amplitudes_bins_min_ratio: PositiveInteger = declare(5, "Fewest spikes per bin on average.")
 
     @model_validator(mode="after")
     def _has_what_its_method_needs(self) -> "ValidUnitPeriods":

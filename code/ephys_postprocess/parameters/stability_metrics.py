@@ -44,7 +44,7 @@ class AmplitudeCutoff(QualityMetric):
     histogram_smoothing_value: NonNegativeNumber = declare(
         3.0, "Gaussian smoothing of the histogram, in bins.", le=1000
     )
-    amplitudes_bins_min_ratio: PositiveNumber = declare(5.0, "Fewest spikes a bin on average; else NaN.")
+    amplitudes_bins_min_ratio: PositiveNumber = declare(5.0, "Fewest spikes per bin on average; else NaN.")
 
 
 class AmplitudeMedian(QualityMetric):

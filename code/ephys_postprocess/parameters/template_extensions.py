@@ -46,13 +46,13 @@ class RandomSpikes(Extension):
     audit = "given"
 
     method: Literal["uniform", "all", "percentage", "maximum_rate"] = declare("uniform", "How spikes are chosen.")
-    max_spikes_per_unit: PositiveInteger = declare(500, "Most spikes a unit.")
+    max_spikes_per_unit: PositiveInteger = declare(500, "Most spikes per unit.")
     margin_size: Annotated[NonNegativeInteger | None, Nullable] = declare(
         None, "Spikes this close to a segment's ends are left out, in samples; null = none."
     )
     seed: Seed = declare(0, "Seed of the choice.")
     percentage: Annotated[Share | None, Nullable] = declare(None, "Share of a unit's spikes, for method 'percentage'.")
-    maximum_rate: OptionalNumber = declare(None, "Most spikes a second, for method 'maximum_rate'.")
+    maximum_rate: OptionalNumber = declare(None, "Most spikes per second, for method 'maximum_rate'.")
 
     @model_validator(mode="after")
     def _has_what_its_method_needs(self) -> "RandomSpikes":
@@ -122,7 +122,7 @@ class PrincipalComponents(Extension):
 
     n_components: PositiveInteger = declare(5, "Components a channel.", le=100)
     mode: Literal["by_channel_local", "by_channel_global", "concatenated"] = declare(
-        "by_channel_local", "One model a channel, one for all channels, or one of all channels side by side."
+        "by_channel_local", "One model per channel, one for all channels, or one of all channels side by side."
     )
     whiten: Flag = declare(True, "Scale the components to unit variance.")
     dtype: Literal["float32", "float64"] = declare("float32", "Type of the stored projections.")

@@ -51,7 +51,7 @@ class RowsFile:
 
 @dataclass(frozen=True)
 class RawFiles:
-    """The recording's raw files as phy reads them: one a segment, time first, all alike."""
+    """The recording's raw files as phy reads them: one per segment, time first, all alike."""
 
     paths: tuple[Path, ...]
     dtype: np.dtype

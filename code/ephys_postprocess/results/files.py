@@ -104,7 +104,7 @@ class ResultFiles:
                     yield self
                 finally:
                     self._finish_or_clean()
-            except STOPS:  # raised once a run, and perhaps before the line above had begun
+            except STOPS:  # raised once per run, and perhaps before the line above had begun
                 self._finish_or_clean()
                 raise
 

@@ -34,7 +34,7 @@ def restore_pca_models(analyzer):
     Returns
     -------
     IncrementalPCA or list of IncrementalPCA
-        What `get_pca_model` now returns: a list, one a channel, for `by_channel_local`. A channel that no unit could
+        What `get_pca_model` now returns: a list, one per channel, for `by_channel_local`. A channel that no unit could
         fit has a model without attributes, as in stock.
 
     Raises

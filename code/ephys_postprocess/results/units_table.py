@@ -1,4 +1,4 @@
-"""The units tables: one row a unit, the same columns as CSV and as parquet with its data dictionary inside."""
+"""The units tables: one row per unit, the same columns as CSV and as parquet with its data dictionary inside."""
 
 import csv
 import json

@@ -47,7 +47,7 @@ class QuietLog:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Forty seconds of four channels with a thousand spikes a second."""
+    """Forty seconds of four channels with a thousand spikes per second."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     recording = si.NumpyRecording([rng.integers(-50, 50, (1_200_000, 4)).astype("int16")], 30_000.0)
@@ -63,7 +63,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def no_garbage_collector():
-    """The run itself sees to what must go, whatever Python's thresholds are."""
+    """The run itself frees what it no longer needs, whatever thresholds the garbage collector has."""
     gc.disable()
     yield
     gc.enable()

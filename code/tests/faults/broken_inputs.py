@@ -174,7 +174,7 @@ def _(data):
     os.truncate(raw(data), NUM_SAMPLES * NUM_CHANNELS)
 
 
-@case("raw twice as long as the lazy recording", "samples a segment")
+@case("raw twice as long as the lazy recording", "samples per segment")
 def _(data):
     shutil.copytree(preprocessed(data), data / "raw")
     os.truncate(data / "raw" / raw(data).name, 4 * NUM_SAMPLES * NUM_CHANNELS)

@@ -435,12 +435,15 @@ def test_a_broken_lazy_json_is_a_failure(staged):
 @pytest.mark.parametrize(
     ("recording", "message"),
     [
-        (make_recording((19000,)), r"samples a segment \(\[19000\] against \[20000\]; the raw files hold 160000 bytes"),
+        (
+            make_recording((19000,)),
+            r"samples per segment \(\[19000\] against \[20000\]; the raw files hold 160000 bytes",
+        ),
         (
             make_recording().rename_channels(["a", "b", "c", "d"]),
             r"channels \(4 from a to d against 4 from AP0 to AP3\)",
         ),
-        (make_recording((10000, 10000)), "samples a segment"),
+        (make_recording((10000, 10000)), "samples per segment"),
     ],
 )
 def test_lazy_and_binary_must_agree(staged, recording, message):

@@ -224,7 +224,7 @@ def test_a_gain_that_is_lost_is_no_matter_of_a_note(data):
     description["kwargs"] |= {"gain_to_uV": None, "offset_to_uV": None}
     (folder / "binary.json").write_text(json.dumps(description))
     (folder / "properties" / "gain_to_uV.npy").write_bytes(b"\x00")
-    with pytest.raises(InputError, match=r"gain_to_uV\.npy.*Amplitudes hang on it"):
+    with pytest.raises(InputError, match=r"gain_to_uV\.npy.*Amplitudes depend on it"):
         load(data)
 
 

@@ -1,4 +1,4 @@
-"""Below every chain of preprocessors: raw files that may be cut short, and zarr chunks that are decoded once a pass."""
+"""Below every chain of preprocessors: raw files that may be cut short, and zarr chunks, decoded once per pass."""
 
 import os
 import threading

@@ -113,7 +113,7 @@ def test_spike_locations_equal_stock(case, method, parameters):
 
 
 def test_on_a_wide_tetrode_every_spike_is_where_stock_has_it():
-    """There most positions see one contact and nearly tie: which pass the quantile hangs on the last bit of a sum."""
+    """There most positions see one contact and nearly tie: which pass the quantile depends on the last bit of a sum."""
     square = generate_multi_columns_probe(num_columns=2, num_contact_per_column=2, xpitch=50, ypitch=50)
     square.set_device_channel_indices(np.arange(4))
     tetrode = Case(num_channels=4, num_units=3, probe=square)

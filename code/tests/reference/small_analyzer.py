@@ -9,7 +9,7 @@ from ephys_postprocess.traces import RawFile, RawTraces, RecordingTraces
 
 
 class ArrayTraces:
-    """Traces held in memory, one array a segment, that counts how often each sample is asked for."""
+    """Traces held in memory, one array per segment, that counts how often each sample is asked for."""
 
     def __init__(self, segments, gains=None, offsets=None, is_raw=True):
         self.segments = segments

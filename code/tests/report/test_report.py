@@ -234,7 +234,7 @@ def test_durations(seconds, text):
 
 
 def test_500_units_stay_below_8_mb():
-    """As much of everything as a result can bring: 60 waveforms a unit, 20 channels, 60 columns."""
+    """As much of everything as a result can bring: 60 waveforms per unit, 20 channels, 60 columns."""
     page = build_report(make_large_report_data())
     assert len(page.encode()) < 8e6
 

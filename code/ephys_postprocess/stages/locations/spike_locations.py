@@ -113,7 +113,7 @@ def prepare_spike_locations(
         parameters.setdefault("prototype", prototype)
     make = checked("spike_locations.method_kwargs", LOCATORS[method], parameters)
     if method == "monopolar_triangulation" and not scaling.is_one_factor:
-        make = partial(make, search_dtype=np.float64)  # as of counts: where it stops must not hang on their coding
+        make = partial(make, search_dtype=np.float64)  # as of counts: where it stops must not depend on their coding
     locator = make(
         locations=locations,
         window=window,

@@ -12,7 +12,7 @@ HAIRS_BREADTH = 1e-8  # relative: about what forward differences miss of a deriv
 
 @dataclass(frozen=True)
 class PointSources:
-    """Amplitudes seen by contacts, one problem a row, contacts packed left."""
+    """Amplitudes seen by contacts, one problem per row, contacts packed left."""
 
     amplitudes: np.ndarray  # float64 (num_problems, max_num_contacts) 0 beyond a problem's own contacts
     x_um: np.ndarray  # float64, same shape

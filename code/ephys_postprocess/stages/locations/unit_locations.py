@@ -49,7 +49,7 @@ def locate_units(
     method : str
         "monopolar_triangulation", "center_of_mass", "grid_convolution" or "max_channel".
     retrace_slow_searches : bool
-        Least squares only: where SpikeInterface's answer hangs on rounding (its search runs out of evaluations on
+        Least squares only: where SpikeInterface's answer depends on rounding (its search runs out of evaluations on
         the way, or there are four contacts at most), search again with scipy, at up to 80 ms a unit and half a second
         for its import. Without it some values are up to 1 % of their spread off, on tetrodes more.
     dtype : dtype, optional
@@ -156,7 +156,7 @@ def _triangulate(
 
 
 def _led_by_rounding(sources, found, is_unfinished, max_distance_um):
-    """int64 (n,): the problems whose answer hangs on the last bit of SpikeInterface's operations, the worst first.
+    """int64 (n,): the problems whose answer depends on the last bit of SpikeInterface's operations, the worst first.
 
     Its search for about one unit in ten runs out of evaluations on its way. Most of these have all but arrived; some
     hop between bounds. Four contacts (a tetrode) can't settle four unknowns: there too rounding leads.

@@ -23,7 +23,7 @@ WaveformsOfUnit = Callable[[int], np.ndarray]
 
 @dataclass(frozen=True)
 class PrincipalComponentModels:
-    """Fitted models, one a channel (`by_channel_local`) or one in all; the fields are scikit-learn's attributes.
+    """Fitted models, one per channel (`by_channel_local`) or one in all; the fields are scikit-learn's attributes.
 
     A model that saw no block has n_samples_seen 0 and zeros elsewhere.
     """

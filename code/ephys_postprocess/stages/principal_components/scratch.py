@@ -23,7 +23,7 @@ class Scratch:
 
 
 class Scratches:
-    """One a thread; they outlive the threads, which are new in every call of `map_in_threads`."""
+    """One per thread; they outlive the threads, which are new in every call of `map_in_threads`."""
 
     def __init__(self, num_threads: int):
         self._free = queue.SimpleQueue()

@@ -37,7 +37,7 @@ class UnitRounds:
         return len(self._rounds)
 
     def gathers(self, turn):
-        """Callables, one a unit of the round: each returns the unit's blocks."""
+        """Callables, one per unit of the round: each returns the unit's blocks."""
         if turn >= self.num_rounds:
             return []
         units, buffer = self._rounds[turn], self._buffers[turn % 2]

@@ -33,7 +33,7 @@ class DistanceScreen:
         self._buffer = np.empty((self._block_rows, num_rows), dtype=np.float32)
 
     def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield some rows a block at a time, each with its approximate squared distances to all rows.
+        """Yield some rows, one block at a time, each with its approximate squared distances to all rows.
 
         The second is float32 (num_queries, num_rows), within `margins` of the truth, and is overwritten by the next.
         """

@@ -82,14 +82,14 @@ def synchrony(spikes: SpikeTrains):
     References
     ----------
     `compute_synchrony_metrics` of SpikeInterface, exactly: spikes of the same unit count towards the size, a unit
-    counts once a sample, and a unit without spikes gets -1.
+    counts once per sample, and a unit without spikes gets -1.
     """
     counts = np.diff(spikes.unit_edges)
     is_new = np.ones(spikes.num_spikes, dtype=bool)
     is_new[1:] = (np.diff(spikes.samples) != 0) | (np.diff(spikes.segment_indices) != 0)
     moments = np.cumsum(is_new) - 1
     sizes = np.bincount(moments)
-    # one row a unit and moment, moments of a single spike left out
+    # one row per unit and moment, moments of a single spike left out
     is_shared = sizes[moments] > 1
     keys = np.unique(moments[is_shared] * max(spikes.num_units, 1) + spikes.unit_indices[is_shared])
     shared_moments, units = np.divmod(keys, max(spikes.num_units, 1))

@@ -27,7 +27,7 @@ def compute_packed_templates(
     ----------
     source : WaveformSource
     operators : sequence of "average", "std", "median" or ("percentile", p)
-        "average" and "std" hold `ROWS_AT_ONCE` waveforms a thread in memory, the others all waveforms of a unit.
+        "average" and "std" hold `ROWS_AT_ONCE` waveforms per thread in memory, the others all waveforms of a unit.
     num_threads : int
     dtype : dtype
         Of the results; SpikeInterface has float64 with the `waveforms` extension and float32 without.

@@ -43,7 +43,7 @@ class Windows:
 
 
 class SpikeConsumer(Protocol):
-    """Something that needs the traces around every spike; keeps its own output arrays, one row a spike."""
+    """Something that needs the traces around every spike; keeps its own output arrays, one row per spike."""
 
     margin_samples: int  # how far from a spike it looks
 

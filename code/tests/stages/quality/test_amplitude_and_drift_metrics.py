@@ -60,7 +60,7 @@ def test_smoothing_keeps_constants_and_sums():
 
 
 def test_amplitude_cv_in_periods_uses_their_bins_alone():
-    # 10 spikes a second for 40 s; looked at from 10 to 30 s, where amplitudes swing between 90 and 110
+    # 10 spikes per second for 40 s; looked at from 10 to 30 s, where amplitudes swing between 90 and 110
     samples = np.arange(50, 40_000, 100)
     amplitudes = np.where(np.arange(samples.size) % 2, 90.0, 110.0)
     amplitudes[(samples < 10_000) | (samples >= 30_000)] = 1e6
