@@ -1,13 +1,9 @@
 """Labels to start a curation from: SpikeInterface's port of Bombcell, and what the sorter said."""
 
-import logging
-import warnings
-
 import numpy as np
 
+from ephys_postprocess.report.bombcell import MUA, NOISE, NON_SOMATIC, bombcell_labels
 from ephys_postprocess.report.contents import LabelPreset, UnitProperty
-
-logger = logging.getLogger(__name__)
 
 _LABELS = {"good", "mua", "noise", "non_soma"}
 
@@ -24,22 +20,15 @@ def _bombcell(metrics, num_units, is_in_uV) -> LabelPreset | None:
     """SpikeInterface's own labels with its default thresholds; one of them is in µV, so counts get none."""
     if not metrics or not num_units or not is_in_uV:
         return None
-    import pandas as pd
-    import spikeinterface
-    from spikeinterface.curation.bombcell_curation import bombcell_get_default_thresholds, bombcell_label_units
-
-    wanted = {name: rules for section in bombcell_get_default_thresholds().values() for name, rules in section.items()}
+    wanted = (*NOISE, *MUA, *NON_SOMATIC)
     without = [name for name in wanted if name not in metrics]
     if len(without) == len(wanted):
         return None
-    with warnings.catch_warnings():  # it warns of metrics that were not computed: `without` is told on the page
-        warnings.simplefilter("ignore")
-        table = bombcell_label_units(external_metrics=pd.DataFrame({name: metrics[name] for name in metrics}))
-    labels = tuple(str(label) for label in table["bombcell_label"])
+    labels = tuple(bombcell_labels(metrics, num_units))
     return LabelPreset(
         name="Bombcell's default thresholds",
         column="bombcell",
-        meaning=f"Labels by SpikeInterface {spikeinterface.__version__}'s bombcell_label_units with its default "
+        meaning="Labels as SpikeInterface's bombcell_label_units gives them with its default "
         "thresholds (Fabre et al. 2023): noise by the shape of the template, mua by spikes and isolation, non_soma by "
         "the shape of axons." + (f" Left out, because not computed: {', '.join(without)}." if without else ""),
         labels=labels,
