@@ -55,7 +55,8 @@ def explain(error: BaseException, execution, need: Need | None = None) -> Result
     system_error = _system_error_behind(error)
     is_out_of_memory = isinstance(error, MemoryError) or _wants_addresses(error)
     if is_out_of_memory or (system_error is not None and system_error.errno == errno.ENOMEM):
-        return TemporaryError(
+        kind = ResultError if is_address_space_limited() else TemporaryError
+        return kind(
             f"Not enough memory ({str(error) or 'an allocation failed'}); {megabytes(available_memory_bytes())} are "
             "free. Lower --n-jobs or job_kwargs.chunk_duration, or run where there is more."
         )
@@ -64,11 +65,18 @@ def explain(error: BaseException, execution, need: Need | None = None) -> Result
 
 def is_temporary(error: BaseException) -> bool:
     """Whether the same call may go better later: the failure, or what led to it, is want of something outside."""
+    if is_address_space_limited() and any(isinstance(earlier, MemoryError) for earlier in _chain(error)):
+        return False
     return any(
         isinstance(earlier, TemporaryError | MemoryError | BrokenExecutor)
         or (isinstance(earlier, OSError) and earlier.errno in _TEMPORARY)
         for earlier in _chain(error)
     )
+
+
+def is_address_space_limited() -> bool:
+    """Whether the caller limited this process (`ulimit -v`): the same call would then fail again."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _explain_errno(error: OSError, execution, need: Need | None) -> ResultError:

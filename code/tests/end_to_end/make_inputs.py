@@ -111,7 +111,7 @@ def save(data: Path, name=NAME, recording=None, sorting=None) -> None:
     """preprocessed_{name} and spikesorted_{name}, as the capsules before this one leave them."""
     tiny_recording, tiny_sorting = tiny()
     recording = tiny_recording if recording is None else recording
-    recording.save(folder=data / f"preprocessed_{name}", verbose=False, progress_bar=False, n_jobs=1)
+    recording.save(folder=data / f"preprocessed_{name}", verbose=False, progress_bar=False, n_jobs=1, chunk_size=30_000)
     (tiny_sorting if sorting is None else sorting).save(folder=data / f"spikesorted_{name}")
 
 
