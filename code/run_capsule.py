@@ -33,6 +33,12 @@ for number in (signal.SIGINT, signal.SIGTERM):
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[name] = "1"
 
+from ephys_postprocess.machine.limits import why_limits_are_too_low  # noqa: E402
+
+if (too_low := why_limits_are_too_low()) is not None:
+    os.write(2, f"{too_low}\n".encode())
+    os._exit(2)
+
 from ephys_postprocess.machine.compile_cache import use_compile_cache  # noqa: E402
 from ephys_postprocess.machine.home import ensure_home  # noqa: E402
 
