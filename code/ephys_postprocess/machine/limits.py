@@ -13,7 +13,7 @@ def why_limits_are_too_low() -> str | None:
     if address_space != resource.RLIM_INFINITY and address_space < MIN_ADDRESS_SPACE_BYTES:
         return (
             f"Cannot run: this process may take {address_space / 1e6:.0f} MB of addresses (ulimit -v), and the "
-            f"libraries alone need about {MIN_ADDRESS_SPACE_BYTES / 1e6:.0f} MB. Raise the limit; it counts more than memory in use."
+            f"libraries alone need about {MIN_ADDRESS_SPACE_BYTES / 1e6:.0f} MB. Raise the limit."
         )
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if soft == resource.RLIM_INFINITY or soft >= MIN_STACK_BYTES:
