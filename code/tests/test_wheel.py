@@ -12,7 +12,8 @@ PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="
 def test_every_file_of_the_package_is_installed():
     patterns = PROJECT["tool"]["setuptools"]["package-data"][PACKAGE.name]
     installed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
-    others = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    kept = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    others = {path for path in kept if path.suffix != ".py"}
     assert others
     assert others == {path for path in installed if path.is_file()}
 
