@@ -20,7 +20,7 @@ from ephys_postprocess.stages.locations.spike_locations import SpikeLocations, g
 from ephys_postprocess.stages.locations.unit_locations import locate_units
 from ephys_postprocess.stages.principal_components.models import principal_components
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
-from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms
+from ephys_postprocess.stages.spike_trains.correlograms import PairCounter, auto_correlograms
 from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
 from ephys_postprocess.stages.templates.template_metrics import template_metrics
@@ -194,8 +194,20 @@ def template_similarity_of(work: Workspace, extension) -> dict:
 
 def correlograms_of(work: Workspace, extension) -> dict:
     params = extension.params
-    ccgs, bins = correlograms(work.spikes, params["window_ms"], params["bin_ms"], work.num_threads)
-    return {"ccgs": ccgs, "bins": bins}
+    counter = PairCounter(work.spikes, params["window_ms"], params["bin_ms"], work.num_threads)
+    num_units = work.spikes.num_units
+    if not num_units:
+        return {"ccgs": counter.rows(0, 0), "bins": counter.bins}
+    ccgs = work.sink.create_array(extension, "ccgs", counter.shape, np.dtype(np.int64))
+    num_rows = rows_per_block(ccgs)
+    for first_unit in range(0, num_units, num_rows * work.num_threads):  # each thread writes a block
+        counts = counter.rows(first_unit, min(first_unit + num_rows * work.num_threads, num_units))
+
+        def write(start, first_unit=first_unit, counts=counts):
+            ccgs[first_unit + start : first_unit + start + num_rows] = counts[start : start + num_rows]
+
+        map_in_threads(write, range(0, len(counts), num_rows), work.num_threads)
+    return {"ccgs": ccgs, "bins": counter.bins}
 
 
 def auto_correlograms_of(work: Workspace, extension) -> dict:

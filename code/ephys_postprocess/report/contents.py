@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import zarr
 
 from ephys_postprocess.parameters.columns import Description
 from ephys_postprocess.parameters.dictionary import data_dictionary, describe
@@ -81,8 +82,20 @@ class WaveformSample:
 class Correlograms:
     """Counts of spike pairs by time difference: [a, b] holds the times of unit a's spikes minus those of unit b's."""
 
-    counts: np.ndarray  # int (num_units, num_units, num_bins)
+    counts: np.ndarray | zarr.Array  # int (num_units, num_units, num_bins); of a store, for it grows with pairs
     edges_ms: np.ndarray  # float64 (num_bins + 1,)
+
+    def of_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """int (num_pairs, num_bins): counts[first, second], read some units at a time."""
+        num_units, _, num_bins = self.counts.shape
+        chosen = np.zeros((first.size, num_bins), dtype=self.counts.dtype)
+        num_rows = getattr(self.counts, "chunks", (max(1, num_units),))[0]
+        for start in range(0, num_units, num_rows):
+            is_here = (first >= start) & (first < start + num_rows)
+            if is_here.any():
+                rows = np.asarray(self.counts[start : start + num_rows])
+                chosen[is_here] = rows[first[is_here] - start, second[is_here]]
+        return chosen
 
 
 @dataclass(frozen=True)

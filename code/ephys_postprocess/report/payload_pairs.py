@@ -22,10 +22,11 @@ def correlograms(data: ReportData, neighbours: np.ndarray) -> dict | None:
     """Every unit with itself, and of the pairs as many as there is room for: the similar ones, then the nearest."""
     if data.correlograms is None:
         return None
-    counts, units = data.correlograms.counts, np.arange(data.num_units)
-    first, second = _chosen_pairs(data, neighbours, PAIR_VALUES // max(1, counts.shape[2]))
+    units = np.arange(data.num_units)
+    first, second = _chosen_pairs(data, neighbours, PAIR_VALUES // max(1, data.correlograms.edges_ms.size - 1))
     # Lags of the second unit after the first; the other way around is its mirror image.
-    of_pairs = counts[second, first]
+    chosen = data.correlograms.of_pairs(np.append(second, units), np.append(first, units))
+    of_pairs, auto = chosen[: first.size], chosen[first.size :]
     largest = of_pairs.max(axis=1, initial=0)
     pairs = {"first": pack_counts(first), "second": pack_counts(second)}
     if largest.max(initial=0) > _UINT8:  # the more frequent pairs keep a 255th of their largest count
@@ -35,7 +36,7 @@ def correlograms(data: ReportData, neighbours: np.ndarray) -> dict | None:
         pairs["counts"] = pack(of_pairs, np.uint8)
     return {
         "edges_ms": data.correlograms.edges_ms.tolist(),
-        "auto": pack_counts(counts[units, units]),
+        "auto": pack_counts(auto),
         "pairs": pairs,
     }
 

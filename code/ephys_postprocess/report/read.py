@@ -222,4 +222,4 @@ def _correlograms(extensions) -> Correlograms | None:
     counts, edges = extensions.array("correlograms", "ccgs"), extensions.array("correlograms", "bins")
     if counts is None or edges is None:
         return None
-    return Correlograms(np.asarray(counts[:]), np.asarray(edges[:], dtype=np.float64))
+    return Correlograms(counts, np.asarray(edges[:], dtype=np.float64))

@@ -19,7 +19,7 @@ from ephys_postprocess.stages.quality.refractory_metrics import rp_violation
 from ephys_postprocess.stages.quality.sd_ratio import _outside_censored_period
 from ephys_postprocess.stages.quality.spike_train_metrics import synchrony
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
-from ephys_postprocess.stages.spike_trains.correlograms import auto_correlograms, correlograms
+from ephys_postprocess.stages.spike_trains.correlograms import PairCounter, auto_correlograms, correlograms
 from ephys_postprocess.stages.spike_trains.deduplicate import count_coincidences, deduplicate, template_peaks
 from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
 
@@ -122,6 +122,11 @@ def test_dense_trains_do_not_depend_on_threads():
     spikes = make_trains(rng.integers(0, 6, 4000), rng.integers(0, 5000, 4000), lengths=(5000,))
     np.testing.assert_array_equal(
         correlograms(spikes, 50.0, 1.0, num_threads=1)[0], correlograms(spikes, 50.0, 1.0, num_threads=4)[0]
+    )
+    some = PairCounter(spikes, 50.0, 1.0, num_threads=3)
+    assert some.shape == (6, 6, 50)
+    np.testing.assert_array_equal(
+        np.concatenate([some.rows(first, min(first + 4, 6)) for first in (0, 4)]), correlograms(spikes, 50.0, 1.0)[0]
     )
     shifts = rng.integers(-3, 4, 6)
     np.testing.assert_array_equal(count_coincidences(spikes, shifts, 5, 1), count_coincidences(spikes, shifts, 5, 4))

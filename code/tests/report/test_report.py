@@ -7,9 +7,10 @@ import re
 
 import numpy as np
 import pytest
+import zarr
 from report.made_up_data import MARKUP, make_large_report_data, make_report_data
 
-from ephys_postprocess.report.contents import MissingReason
+from ephys_postprocess.report.contents import Correlograms, MissingReason
 from ephys_postprocess.report.findings import find_warnings, judge_units
 from ephys_postprocess.report.packing import pack, pack_by_unit, pack_counts
 from ephys_postprocess.report.payload import build_payload
@@ -91,6 +92,16 @@ def test_no_address_and_a_policy_that_forbids_all_loading():
 
 def test_the_same_data_give_the_same_bytes():
     assert build_report(make_report_data()) == build_report(make_report_data())
+
+
+def test_correlograms_of_a_store_are_read_some_units_at_a_time():
+    counts = np.random.default_rng(0).integers(0, 9, (7, 7, 3))
+    stored = zarr.array(counts, chunks=(2, 7, 3))
+    first, second = np.array([6, 0, 3, 3, 6]), np.array([1, 0, 3, 5, 1])
+    for held in (counts, stored):
+        found = Correlograms(held, np.arange(4.0)).of_pairs(first, second)
+        np.testing.assert_array_equal(found, counts[first, second])
+    assert Correlograms(counts, np.arange(4.0)).of_pairs(first[:0], second[:0]).shape == (0, 3)
 
 
 MISSING = ("locations_um", "templates", "waveforms", "correlograms", "similarity")

@@ -45,16 +45,27 @@ def distances_that_count(neighborhood: Neighborhood, whitening: np.ndarray) -> n
 
     These are the nearest ones, as many as the target has spikes, and all whose chi-square tail is not lost in 1.
     """
-    approximate, errors = _screen(neighborhood, whitening)
-    rank = min(neighborhood.target_rows.size, approximate.size) - 1
-    nearest = (np.sqrt(approximate) + errors) ** 2
-    limit = max(np.partition(nearest, rank)[rank], farthest_of_weight(neighborhood.num_dimensions))
-    rows = _rows_by_unit(neighborhood)[np.sqrt(approximate) - errors <= np.sqrt(limit)]
-    squared = [np.zeros(0)]
-    for block in neighborhood.deviation_blocks(rows, neighborhood.target_mean):
-        whitened = block @ whitening
-        squared.append(np.einsum("ij,ij->i", whitened, whitened))
-    return np.concatenate(squared)
+    cloud, num_target = _Cloud(neighborhood, whitening), neighborhood.target_rows.size
+    root_of_weight = np.sqrt(farthest_of_weight(neighborhood.num_dimensions))
+    counted, farthest, screened = [], [], []
+    num_seen = num_counted = 0
+    for unit, features in zip(cloud.units, _packed_features(neighborhood, cloud.units), strict=True):
+        if 2 * num_counted > num_seen:  # where most spikes count, a screen costs more than it spares
+            counted.append(cloud.squared_distances(unit, features, slice(None)))
+            farthest.append(np.sqrt(counted[-1]))
+        else:
+            nearest, upper = cloud.screened_roots(unit, features)
+            is_near = nearest <= root_of_weight
+            counted.append(cloud.squared_distances(unit, features, is_near))
+            farthest.append(upper)
+            screened.append((unit, features, np.where(is_near, np.inf, nearest)))
+        num_seen, num_counted = num_seen + farthest[-1].size, num_counted + counted[-1].size
+    farthest = np.concatenate(farthest)
+    rank = min(num_target, farthest.size) - 1
+    limit = np.partition(farthest, rank)[rank]
+    if limit > root_of_weight:
+        counted += [cloud.squared_distances(unit, features, near <= limit) for unit, features, near in screened]
+    return np.concatenate(counted)
 
 
 @lru_cache
@@ -71,28 +82,40 @@ def farthest_of_weight(num_dimensions: int) -> float:
     return far
 
 
-def _screen(neighborhood, whitening):
-    """Squared distances in float32 of the other spikes, unit after unit, and how far off their roots can be."""
-    spikes, units = neighborhood.spikes, neighborhood.other_units
-    offset = (neighborhood.target_mean @ whitening).astype(np.float32)
-    num_features = spikes.projections[0].size
-    approximate, padded = [], np.zeros((num_features + 1, whitening.shape[1]), dtype=np.float32)
-    for unit, features in zip(units, _packed_features(neighborhood, units), strict=True):
-        padded[:] = 0
-        padded[features] = whitening
-        packed = spikes.projections[spikes.rows_by_unit[unit]].reshape(-1, num_features)
-        whitened = packed @ padded[:-1]
-        whitened -= offset
-        approximate.append(np.einsum("ij,ij->i", whitened, whitened))
-    approximate = np.concatenate(approximate).astype(np.float64)
-    # Each of m products, their sum and the offset are rounded to 2^-24 of their size, the factors once more before; so
-    # are the squares.
-    sizes = spikes.sizes[_rows_by_unit(neighborhood)] * np.linalg.norm(whitening) + np.linalg.norm(offset)
-    return approximate, (num_features + 8) * 2.0**-24 * (sizes + np.sqrt(approximate))
+class _Cloud:
+    """Distances of other units' spikes from the target's cloud, unit by unit."""
 
+    def __init__(self, neighborhood: Neighborhood, whitening: np.ndarray):
+        self.units = neighborhood.other_units
+        self._spikes, self._whitening, self._mean = neighborhood.spikes, whitening, neighborhood.target_mean
+        self._num_packed = neighborhood.spikes.projections[0].size
+        self._size, self._offset = np.linalg.norm(whitening), (self._mean @ whitening).astype(np.float32)
 
-def _rows_by_unit(neighborhood):
-    return np.concatenate([neighborhood.spikes.rows_by_unit[unit] for unit in neighborhood.other_units])
+    def squared_distances(self, unit: int, features: np.ndarray, wanted) -> np.ndarray:
+        """float64 (num_wanted,): of some of a unit's spikes; `features` is its row of `_packed_features`."""
+        rows = self._spikes.rows_by_unit[unit][wanted]
+        is_shared = features < self._num_packed
+        shared = np.take(self._packed(rows), features[is_shared], axis=1)
+        whitened = (shared - self._mean[is_shared]) @ self._whitening[is_shared]
+        whitened -= self._mean[~is_shared] @ self._whitening[~is_shared]
+        return np.einsum("ij,ij->i", whitened, whitened)
+
+    def screened_roots(self, unit: int, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float64 (num_spikes,) twice: between which the distance of each of a unit's spikes lies for certain."""
+        rows = self._spikes.rows_by_unit[unit]
+        padded = np.zeros((self._num_packed + 1, features.size), dtype=np.float32)
+        padded[features] = self._whitening  # the last row takes what the unit lacks
+        whitened = self._packed(rows) @ padded[:-1]
+        whitened -= self._offset
+        roots = np.sqrt(np.einsum("ij,ij->i", whitened, whitened).astype(np.float64))
+        # Each of m products, their sum and the offset are rounded to 2^-24 of their size, the factors once more
+        # before; so are the squares.
+        sizes = self._spikes.sizes[rows] * self._size + np.linalg.norm(self._offset)
+        errors = (self._num_packed + 8) * 2.0**-24 * (sizes + roots)
+        return roots - errors, roots + errors
+
+    def _packed(self, rows):
+        return self._spikes.projections[rows].reshape(rows.size, self._num_packed)
 
 
 def _packed_features(neighborhood: Neighborhood, units: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from ephys_postprocess.kernels.pc_metrics import farthest_candidates, nearest_rows
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.stages.quality.pc_neighborhoods import Neighborhood, PcSpikes
+from ephys_postprocess.stages.quality.pc_unit_groups import groups_of_near_units
 
 # Entries of one block of approximate distances: 12 MB of float32 a thread. Fewer fit into a cache, but each product
 # with few rows spends its time on arranging the other factor.
@@ -187,13 +188,12 @@ def _positions_of(neighbor_rows: np.ndarray, rows: np.ndarray, num_spikes: int) 
 def _neighbors_within_sample(
     features: np.ndarray, unit_indices: np.ndarray, num_target: int, num_neighbors: int
 ) -> KnownNeighbors:
-    """Each row's nearest rows of the same unit on the same side of `num_target`."""
+    """Each row's nearest rows among those of units near its own, on the same side of `num_target`."""
     num_rows = features.shape[0]
     known = KnownNeighbors(np.empty((num_rows, num_neighbors), dtype=np.int64), np.empty(num_rows))
     # Thinning can leave one spike of the target on the others' side.
-    groups = np.where(np.arange(num_rows) < num_target, -1, unit_indices)
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
+    others = groups_of_near_units(features[num_target:], unit_indices[num_target:])
+    for members in [np.arange(num_target), *(num_target + group for group in others)]:
         within = neighbors_within(features[members], num_neighbors)
         known.rows[members] = np.append(members, -1)[within.rows]
         known.bounds[members] = within.bounds
