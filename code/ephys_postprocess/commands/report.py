@@ -82,8 +82,14 @@ def _check_writable(folder: Path) -> None:
 
 
 def _read_data_process(path: Path) -> dict | None:
+    from ephys_postprocess.inputs.special_files import read_regular
+    from ephys_postprocess.results.stored_record import MAX_BYTES
+
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(read_regular(path, MAX_BYTES))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        logger.warning("%s is not used: it cannot be read (%s)", path.name, error)
         return None
     return content if isinstance(content, dict) else None

@@ -9,6 +9,7 @@ from ephys_postprocess.commands.outcomes import Outcome
 from ephys_postprocess.commands.verify import placeholder_reason, recording_names_in
 from ephys_postprocess.errors import InputError, ResultError
 from ephys_postprocess.inputs.data_folder import find_recordings
+from ephys_postprocess.inputs.special_files import read_regular
 from ephys_postprocess.report.summary import RecordingRow, Summary, build_summary
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.stored_record import StoredRecord, UnusableRecordError, read_stored_record
@@ -110,5 +111,5 @@ def _row_of_result(files: ResultFiles, record: StoredRecord, failure: Outcome | 
 def _about(results_folder: Path, row: RecordingRow) -> dict:
     """Version and parameters, as the data process has them; it was read, and its seal checked, a moment ago."""
     files = ResultFiles(results_folder, row.recording_name)
-    code = json.loads(files.data_process.read_bytes())["code"]
+    code = json.loads(read_regular(files.data_process))["code"]
     return {"capsule_version": code["version"], "parameters": code["parameters"]}

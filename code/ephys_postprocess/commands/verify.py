@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.special_files import open_regular
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.manifest import size_of
 from ephys_postprocess.results.resume import check_result
@@ -15,6 +16,7 @@ logger = logging.getLogger(__name__)
 _STORE = ("postprocessed_", ".zarr")
 _DATA_PROCESS = ("data_process_postprocessing_", ".json")
 _NUM_PROBLEMS_TOLD = 3
+MAX_REASON_BYTES = 10_000
 NOT_COVERED = (
     "Compared: every byte of the stores and of the files beside them with the checksums of the run. Not covered: "
     "whether the numbers are right (--audit N), the recording that a result refers to, and "
@@ -92,6 +94,7 @@ def placeholder_reason(files: ResultFiles) -> str | None:
     if not (store / "placeholder.npy").is_file() or (store / ".zgroup").exists():
         return None
     try:
-        return " ".join((store / "reason.txt").read_text(encoding="utf-8", errors="replace").split())
+        with open_regular(store / "reason.txt") as file:
+            return " ".join(file.read(MAX_REASON_BYTES).decode("utf-8", "replace").split())
     except OSError:
         return "no reason given"

@@ -2,7 +2,10 @@
 
 A chunk of a few kilobytes can hold gigabytes of zeros, and its array's metadata need not say so. Each codec here
 decodes as numcodecs' own of the same id, after it has looked at the size that the chunk announces, or, where a format
-announces none, up to the limit.
+announces none, up to the limit. A filter that makes wider numbers of narrow ones looks at what it is given: a row of
+such filters would make gigabytes of a kilobyte.
+
+Of a chunk that unpacks to less than its array's chunks hold, the rest would be whatever the memory held before.
 """
 
 import bz2
@@ -13,6 +16,7 @@ import zlib
 from collections.abc import Callable
 
 import numcodecs
+import numpy as np
 from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ndarray_copy
 from numcodecs.registry import register_codec
 from numcodecs.vlen import VLenBytes, VLenUTF8
@@ -23,28 +27,28 @@ _LZMA_MEMORY_BYTES = 2**30  # a stream's dictionary, which its header chooses
 
 def use_bounded_codecs() -> None:
     """From now on, arrays that zarr opens in this process are decoded by the codecs of this module."""
-    for codec in (*_OF_ANNOUNCED_SIZE, *_OF_STREAMS, *_OF_OBJECTS):
+    for codec in (*_OF_ANNOUNCED_SIZE, *_OF_STREAMS, *_OF_OBJECTS, *_OF_NUMBERS):
         register_codec(codec)
 
 
 class _Blosc(numcodecs.Blosc):
     def decode(self, buf, out=None):
         buf = ensure_contiguous_ndarray(buf)
-        _check_size(int.from_bytes(bytes(buf[:16].view("u1")[4:8]), "little"))
+        _check_size(int.from_bytes(bytes(buf[:16].view("u1")[4:8]), "little"), out)
         return super().decode(buf, out)
 
 
 class _LZ4(numcodecs.LZ4):
     def decode(self, buf, out=None):
         buf = ensure_contiguous_ndarray(buf)
-        _check_size(int.from_bytes(bytes(buf[:4].view("u1")), "little"))
+        _check_size(int.from_bytes(bytes(buf[:4].view("u1")), "little"), out)
         return super().decode(buf, out)
 
 
 class _Zstd(numcodecs.Zstd):
     def decode(self, buf, out=None):
         buf = ensure_contiguous_ndarray(buf)
-        _check_size(_announced_by_zstd(bytes(buf[:18].view("u1"))))
+        _check_size(_announced_by_zstd(bytes(buf[:18].view("u1"))), out)
         return super().decode(buf, out)
 
 
@@ -95,14 +99,57 @@ class _VLenBytes(VLenBytes):
         return super().decode(buf, out)
 
 
+class _PackBits(numcodecs.PackBits):
+    def decode(self, buf, out=None):
+        _check_size(8 * ensure_contiguous_ndarray(buf).nbytes)
+        return super().decode(buf, out)
+
+
+class _AsType(numcodecs.AsType):
+    def decode(self, buf, out=None):
+        _check_wider(buf, self.encode_dtype, self.decode_dtype)
+        return super().decode(buf, out)
+
+
+class _Delta(numcodecs.Delta):
+    def decode(self, buf, out=None):
+        _check_wider(buf, self.astype, self.dtype)
+        return super().decode(buf, out)
+
+
+class _FixedScaleOffset(numcodecs.FixedScaleOffset):
+    def decode(self, buf, out=None):
+        _check_wider(buf, self.astype, np.promote_types(self.dtype, np.float64))  # on the way
+        return super().decode(buf, out)
+
+
+class _Quantize(numcodecs.Quantize):
+    def decode(self, buf, out=None):
+        _check_wider(buf, self.astype, self.dtype)
+        return super().decode(buf, out)
+
+
+class _Categorize(numcodecs.Categorize):
+    def decode(self, buf, out=None):
+        _check_wider(buf, self.astype, self.dtype)
+        return super().decode(buf, out)
+
+
 _OF_ANNOUNCED_SIZE = (_Blosc, _LZ4, _Zstd)
 _OF_STREAMS = (_Zlib, _GZip, _BZ2, _LZMA)
 _OF_OBJECTS = (_JSON, _VLenUTF8, _VLenBytes)
+_OF_NUMBERS = (_PackBits, _AsType, _Delta, _FixedScaleOffset, _Quantize, _Categorize)
 
 
-def _check_size(num_bytes: int) -> None:
+def _check_size(num_bytes: int, out=None) -> None:
     if num_bytes > MAX_CHUNK_BYTES:
         raise ValueError(f"a chunk that unpacks to {num_bytes} bytes; at most {MAX_CHUNK_BYTES} are read")
+    if out is not None and num_bytes != (wanted := ensure_contiguous_ndarray(out).nbytes):
+        raise ValueError(f"a chunk that unpacks to {num_bytes} bytes where its array's chunks have {wanted}")
+
+
+def _check_wider(buf, packed_dtype: np.dtype, dtype: np.dtype) -> None:
+    _check_size(ensure_contiguous_ndarray(buf).nbytes * max(1, dtype.itemsize // max(1, packed_dtype.itemsize)))
 
 
 def _check_count(buf) -> None:

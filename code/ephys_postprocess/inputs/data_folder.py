@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.raw_hints import said_of_raw_data
-from ephys_postprocess.inputs.special_files import check_file_types, is_regular
+from ephys_postprocess.inputs.special_files import check_file_types, check_link, is_regular, read_regular
 
 TEST_PREPROCESSING_FOLDER = "preprocessing_pipeline_output_test"
 TEST_SORTING_FOLDER = "spikesorting_pipeline_output_test"
@@ -18,7 +18,6 @@ RESULT_PREFIXES = (
     *("preprocessing_", "spikesorting_", "job"),
 )
 MAX_NAME_BYTES = 200  # of the 255 that file systems allow: names of results are longer
-MAX_JSON_BYTES = 2**30
 MAX_REASON_LETTERS = 500
 PICKLE_ENDINGS = (".pkl", ".pickle")
 
@@ -157,9 +156,7 @@ def read_json(path: Path) -> dict:
     """The JSON object in a file; InputError when there is none."""
     check_file_types(path)
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes; at most {MAX_JSON_BYTES} are read")
-        content = json.loads(path.read_text(encoding="utf8"))
+        content = json.loads(read_regular(path).decode("utf8"))
     except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise InputError(f"{path}: not readable as JSON ({error}). Attach the file again or remove it.") from error
     if not isinstance(content, dict):
@@ -297,7 +294,12 @@ def _metadata_files(session_folder: Path | None) -> list[Path]:
 
 
 def _first_existing(folder: Path, names) -> Path | None:
-    return next((folder / name for name in names if (folder / name).exists()), None)
+    """The first that is there; InputError for a link to nothing, in whose stead something else would be read."""
+    for path in (folder / name for name in names):
+        check_link(path)
+        if path.exists():
+            return path
+    return None
 
 
 def _visible_names(folder: Path) -> set[str]:

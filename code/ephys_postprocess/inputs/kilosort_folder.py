@@ -2,6 +2,8 @@
 
 import ast
 import csv
+import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,15 @@ import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.npy_files import holds_pickles
+from ephys_postprocess.inputs.special_files import read_regular
 
 SPIKE_TIMES = "spike_times.npy"
 # phy's clusters are what was curated; Kilosort alone leaves templates.
 SPIKE_UNITS = ("spike_clusters.npy", "spike_templates.npy")
 PARAMS = "params.py"
+MAX_TEXT_BYTES = 2**26  # of params.py and each table: tens of thousands of units have a few million
+MAX_WHOLE = 2**53  # beyond, not every whole number is a double
+_UNIT_ID = re.compile(r"\s*(-?[0-9]{1,18})\s*")
 
 
 def find_kilosort_folder(folder: Path) -> Path | None:
@@ -53,7 +59,7 @@ def read_kilosort_folder(folder: Path) -> si.NumpySorting:
 def read_params(folder: Path) -> dict:
     """The plain values that params.py assigns to names: numbers, texts, lists of them; anything else is passed over."""
     try:
-        tree = ast.parse((folder / PARAMS).read_text(encoding="utf8"))
+        tree = ast.parse(read_regular(folder / PARAMS, MAX_TEXT_BYTES))  # bytes: in the encoding that it names
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     values = {}
@@ -82,6 +88,10 @@ def _array(file: Path) -> np.ndarray:
     values = np.load(file, allow_pickle=False).ravel()
     if values.dtype.kind not in "iuf" or not np.all(np.isfinite(values)) or np.any(values != np.round(values)):
         raise InputError(f"{file}: must hold whole numbers, not {values.dtype}.")
+    if values.dtype.kind == "f" and np.any(np.abs(values) > MAX_WHOLE):
+        raise InputError(
+            f"{file}: must hold whole numbers up to {MAX_WHOLE} (holds {values[np.argmax(np.abs(values))]})."
+        )
     return values
 
 
@@ -90,16 +100,23 @@ def _unit_tables(folder: Path, unit_ids: list[int]) -> dict[str, np.ndarray]:
     columns: dict[str, dict[int, str]] = {}
     # cluster_info.tsv last: it repeats the others, as they were when phy was closed
     for file in sorted(folder.glob("cluster_*.[tc]sv"), key=lambda path: (path.stem == "cluster_info", path.name)):
-        with file.open(newline="", encoding="utf8", errors="replace") as handle:
-            rows = list(csv.DictReader(handle, delimiter="\t" if file.suffix == ".tsv" else ","))
-        for row in rows:
-            key = row.get("cluster_id", row.get("id"))
-            if key is None or not key.strip().lstrip("-").isdecimal():
+        for row in _rows_of(file):
+            unit_id = _UNIT_ID.fullmatch(row.get("cluster_id", row.get("id")) or "")
+            if unit_id is None:
                 continue
             for name, value in row.items():
                 if name and name not in ("cluster_id", "id") and isinstance(value, str):
-                    columns.setdefault(name, {}).setdefault(int(key), value)
+                    columns.setdefault(name, {}).setdefault(int(unit_id[1]), value)
     return {name: _column([found.get(unit_id, "") for unit_id in unit_ids]) for name, found in columns.items()}
+
+
+def _rows_of(table: Path) -> list[dict]:
+    try:
+        text = read_regular(table, MAX_TEXT_BYTES).decode("utf8", "replace")
+        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if table.suffix == ".tsv" else ","))
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{table}: cannot be read as a table of units ({reason}). Correct or remove it.") from error
 
 
 def _column(texts: list[str]) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.special_files import open_regular
 from ephys_postprocess.machine.space import available_memory_bytes, megabytes
 
 _UNREADABLE = (
@@ -30,7 +31,7 @@ def holds_pickles(file: Path) -> bool:
         The header cannot be read, or says more than the file holds.
     """
     try:
-        with file.open("rb") as handle:
+        with open_regular(file) as handle:
             dtype = _checked_dtype(handle, file.stat().st_size)
     except _UNREADABLE as error:
         raise InputError(f"{file}: cannot be read ({type(error).__name__}: {error}). Attach it again.") from error

@@ -10,6 +10,7 @@ import spikeinterface.core as si
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import Consent
 from ephys_postprocess.inputs.kilosort_folder import read_params
+from ephys_postprocess.inputs.npy_files import holds_pickles
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 from ephys_postprocess.inputs.saved_objects import open_dump, open_saved_folder
 from ephys_postprocess.machine.given import GivenPair
@@ -174,6 +175,8 @@ def _with_kilosort_probe(recording: si.BaseRecording, sorting_folder: Path) -> s
             f"{sorting_folder}: holds no channel_positions.npy and channel_map.npy, and the traces have no locations. "
             "Give --probe FILE (a probe as probeinterface writes it)."
         )
+    for file in (positions, channels):
+        holds_pickles(file)  # numpy refuses those by itself, but allocates whatever a header says
     with refusal(sorting_folder):
         probe = Probe(ndim=2)
         probe.set_contacts(np.load(positions, allow_pickle=False), shapes="circle", shape_params={"radius": 6})

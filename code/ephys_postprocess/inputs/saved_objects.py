@@ -17,11 +17,12 @@ from ephys_postprocess.inputs.npy_files import check_npz, holds_pickles
 from ephys_postprocess.inputs.property_files import reading_properties
 from ephys_postprocess.inputs.raw_headers import check_headers
 from ephys_postprocess.inputs.refusals import NotBuiltError, refusal
-from ephys_postprocess.inputs.special_files import check_file_types
+from ephys_postprocess.inputs.special_files import check_file_types, check_link
 from ephys_postprocess.inputs.zarr_metadata import check_zarr
 
 # Descriptions inside a saved folder, which SpikeInterface reads by itself: file, what its "class" must end with.
 INNER_DESCRIPTIONS = {"binary.json": ".BinaryRecordingExtractor", "npz.json": ".NpzSortingExtractor"}
+_READ_BY_NAME = (".json", ".npy", ".npz", ".raw")  # SpikeInterface goes without what is not there
 Note = Callable[[str], None]
 CONSENT = (
     f"Pickles in the data folder are decoded only with {ALLOW_PICKLE_SWITCH}: give it if you trust whoever wrote this "
@@ -134,6 +135,9 @@ def check_folder(folder: Path, consent: Consent) -> None:
         An inner description refers to what is not here, or lies outside the folder.
     """
     check_file_types(folder)
+    for file in folder.iterdir():
+        if file.name.endswith(_READ_BY_NAME):
+            check_link(file)
     for npy_file in sorted(folder.glob("*.npy")):
         holds_pickles(npy_file)  # numpy refuses those by itself
     if is_zarr(folder) or (folder / ".zarray").is_file():

@@ -3,6 +3,7 @@
 import numpy as np
 import spikeinterface.core as si
 from spikeinterface.core.basesorting import SpikeVectorSortingSegment, minimum_spike_dtype
+from spikeinterface.core.zarrextractors import ZarrSortingExtractor
 
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import Consent
@@ -59,6 +60,7 @@ def fit_sorting(
     _check_pairing(sorting, recording, where)
     spikes = _spike_vector(sorting, where)
     _check_spikes(spikes, sorting, where)
+    _check_segment_slices(spikes, sorting, where)
     is_ordered = _is_ordered(spikes)
     if not is_ordered:
         spikes = spikes[np.lexsort((spikes["sample_index"], spikes["segment_index"]))]
@@ -194,6 +196,19 @@ def _check_spikes(spikes: np.ndarray, sorting: si.BaseSorting, where: str) -> No
                 f"{where}: {np.count_nonzero(is_bad)} spikes {meaning} ({name} {spikes[name][is_bad][0]}). "
                 "It is broken or belongs to another recording. Run spike sorting again."
             )
+
+
+def _check_segment_slices(spikes: np.ndarray, sorting: si.BaseSorting, where: str) -> None:
+    """Of a zarr store, where alone these say which spikes are which segment's; what none names would be the first's."""
+    if not isinstance(sorting, ZarrSortingExtractor):
+        return
+    told = sorting._cached_spike_vector_segment_slices
+    ends = np.cumsum(np.bincount(spikes["segment_index"], minlength=sorting.get_num_segments()))
+    if not np.array_equal(told, np.column_stack([[0, *ends[:-1]], ends])):
+        raise InputError(
+            f"{where}: its segment_slices {np.asarray(told).tolist()[:5]} are not one after the other all of its "
+            f"{spikes.size} spikes. It is broken. Run spike sorting again."
+        )
 
 
 def _is_ordered(spikes: np.ndarray) -> bool:

@@ -5,9 +5,11 @@ chunks that are not there for zeros. So every array's metadata, in its own file 
 and checked, and its chunk files are counted.
 """
 
+import contextlib
 import math
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +38,12 @@ PROPERTIES = "properties/"
 _DTYPE_ARGUMENTS = ("astype", "decode_dtype", "dtype", "encode_dtype")
 # Read a stretch at a time; every other array is read whole.
 _READ_IN_PARTS = re.compile(r"\.|(traces_seg|times_seg)\d+|extensions/.*")
+_OF_EXTENSIONS = "extensions/"  # computed anew in finished results, which consolidate when that is done
 _MANY_BYTES = 2**26  # less is never compared with what is free
 _TOO_MANY_BYTES = 2**62
 _OBJECT_CODECS = frozenset(("categorize", "json2", "vlen-bytes", "vlen-utf8", PICKLE))
 _MAX_LABEL_BYTES = 2**16
+MAX_CHUNK_FILE_BYTES = MAX_CHUNK_BYTES + 2**26  # what does not get smaller may get a little larger
 _AGAIN = "It must be as zarr wrote it. Copy the folder again."
 
 
@@ -50,10 +54,12 @@ class _Layout:
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     itemsize: int
+    separator: str  # between the places in a chunk's name
 
     @property
-    def num_chunks(self) -> int:
-        return math.prod(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
+    def counts(self) -> list[int]:
+        """Chunks along each axis."""
+        return [-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True)]
 
 
 def check_zarr(folder: Path, *, may_be_pickled: tuple[str, ...] = ()) -> None:
@@ -98,6 +104,10 @@ def _check_segments(folder: Path) -> None:
         attributes.append(metadata.get(".zattrs") if isinstance(metadata, dict) else None)
     for found in attributes:
         check_count(found, "num_segments", folder)
+    if len(attributes) == 2 and isinstance(attributes[1], dict):
+        for name in ("num_segments", "sampling_frequency"):
+            if attributes[0].get(name) != attributes[1].get(name):
+                raise InputError(f"{consolidated}: {name} is not what {own.name} says. {_AGAIN}")
 
 
 def _codecs_of(metadata: dict, where: str) -> list[dict]:
@@ -113,11 +123,13 @@ def _codecs_of(metadata: dict, where: str) -> list[dict]:
 
 def _arrays_of(folder: Path) -> Iterator[tuple[str, dict, Path]]:
     """(name below the folder, metadata, the file that says so) of every array, by either kind of metadata file."""
+    own = {}
     for parent, folders, files in os.walk(folder):
         if ".zarray" in files:
             folders.clear()  # below are chunks
-            file = Path(parent) / ".zarray"
-            yield os.path.relpath(parent, folder), read_json(file), file
+            file, name = Path(parent) / ".zarray", os.path.relpath(parent, folder)
+            own[name] = read_json(file)
+            yield name, own[name], file
     consolidated = folder / ".zmetadata"
     if not consolidated.is_file():
         return
@@ -130,6 +142,8 @@ def _arrays_of(folder: Path) -> Iterator[tuple[str, dict, Path]]:
             raise InputError(f"{consolidated}: an impossible entry {key[:100]!r}. {_AGAIN}")
         if kind == ".zarray":
             yield name or ".", metadata, consolidated
+            if own.get(name or ".", metadata) != metadata and not name.startswith(_OF_EXTENSIONS):
+                raise InputError(f"{consolidated}: says something else of array {name!r} than its .zarray. {_AGAIN}")
 
 
 def _check_codecs(metadata: dict, where: str, *, is_pickle_allowed: bool) -> None:
@@ -180,7 +194,10 @@ def _layout(metadata: dict, where: str) -> _Layout:
     filters = metadata.get("filters") or [{}]
     if dtype.hasobject and not (dtype.kind == "O" and filters[0].get("id") in _OBJECT_CODECS):
         raise InputError(f"{where}: holds Python objects without a codec for them. {_AGAIN}")
-    return _Layout(tuple(shape), tuple(chunks), dtype.itemsize)
+    separator = metadata.get("dimension_separator", ".")
+    if separator not in (".", "/"):
+        raise InputError(f"{where}: its dimension_separator is neither '.' nor '/'. {_AGAIN}")
+    return _Layout(tuple(shape), tuple(chunks), dtype.itemsize, separator)
 
 
 def _check_sizes(layout: _Layout, name: str, where: str) -> None:
@@ -202,25 +219,37 @@ def _check_sizes(layout: _Layout, name: str, where: str) -> None:
 
 
 def _check_chunks(folder: Path, layout: _Layout, where: str) -> None:
-    found = sum(_is_chunk(name, layout) for name in _files_below(folder))
-    if found < layout.num_chunks:
+    found, expected = 0, math.prod(layout.counts)
+    for name, num_bytes in _files_below(folder):
+        if _is_chunk(name, layout):
+            found += 1
+            if num_bytes > MAX_CHUNK_FILE_BYTES:
+                raise InputError(
+                    f"{where}: the file of its chunk {name} has {megabytes(num_bytes)}; at most "
+                    f"{megabytes(MAX_CHUNK_FILE_BYTES)} are read. {_AGAIN}"
+                )
+    if found < expected:
         raise InputError(
-            f"{where}: incomplete: {found} chunks found, expected {layout.num_chunks}; missing ones would read as "
+            f"{where}: incomplete: {found} chunks found, expected {expected}; missing ones would read as "
             "zeros. Copy the folder again, or run the capsule that wrote it again."
         )
 
 
-def _files_below(folder: Path) -> Iterator[str]:
+def _files_below(folder: Path) -> Iterator[tuple[str, int]]:
+    """(name, bytes) of what zarr would read as a file: a link to nothing, or a folder, is none."""
     for parent, _, files in os.walk(folder):
-        below = os.path.relpath(parent, folder)
-        yield from files if below == "." else (f"{below}/{file}" for file in files)
+        for file in files:
+            path = Path(parent) / file
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    yield path.relative_to(folder).as_posix(), status.st_size
 
 
 def _is_chunk(name: str, layout: _Layout) -> bool:
-    """Whether a file has the name of a chunk inside the shape, such as 3.0 or 3/0 (and 0 of an array of no axes)."""
-    places = re.split(r"[./]", name)
-    counts = [-(-length // chunk) for length, chunk in zip(layout.shape, layout.chunks, strict=True)] or [1]
+    """Whether a file has the very name that zarr gives a chunk inside the shape (0, of an array of no axes)."""
+    places, counts = name.split(layout.separator), layout.counts or [1]
     return len(places) == len(counts) and all(
-        place.isascii() and place.isdigit() and len(place) < 20 and int(place) < count
+        place.isascii() and place.isdigit() and len(place) < 20 and str(int(place)) == place and int(place) < count
         for place, count in zip(places, counts, strict=True)
     )

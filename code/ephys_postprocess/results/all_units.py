@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.special_files import open_regular
 from ephys_postprocess.results.default_qc import Verdicts, judge
 from ephys_postprocess.results.files import refuse_links
 
@@ -42,7 +43,7 @@ def read_units(path: Path, recording_name: str) -> UnitsOfRecording:
         It is no parquet file, or one without units.
     """
     try:
-        with path.open("rb") as handle:
+        with open_regular(path) as handle:
             table = pq.read_table(handle)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path.name} cannot be read ({error}). Postprocess the recording again.") from error

@@ -1,16 +1,19 @@
 """Names, sizes and checksums of everything in a result's store, kept inside it, so that it can be checked later."""
 
+import errno
 import hashlib
 import json
 import os
 from pathlib import Path
 
 from ephys_postprocess.errors import ResultError
+from ephys_postprocess.inputs.special_files import open_regular, read_regular
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.results.files import refuse_links
 
 FILE_NAME = ".capsule_manifest.json"  # hidden: zarr keeps hidden files of its own, and reads no other
 FORMAT_VERSION = 1
+MAX_BESIDE_BYTES = 2**34
 _READ_BYTES = 2**20
 
 
@@ -38,7 +41,7 @@ def write_manifest(store: Path, num_threads: int) -> str:
 def renew_in_manifest(store: Path, name: str) -> str:
     """Describe one file of a store anew, which was changed on purpose; the checksum of the manifest then."""
     path = store / FILE_NAME
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(read_regular(path))
     content["files"][name] = _described(store / name)
     beside = path.with_name(f"{FILE_NAME}.new")
     refuse_links(beside)
@@ -101,7 +104,9 @@ def _foreign_in(store: Path) -> list[str]:
 
 
 def checksum(path: Path) -> str:
-    """sha256 (hex) of a file."""
+    """sha256 (hex) of a manifest or a file beside a store; OSError where it is no file, or larger than any of these."""
+    if (num_bytes := path.stat().st_size) > MAX_BESIDE_BYTES:
+        raise OSError(errno.EFBIG, f"{num_bytes} bytes; at most {MAX_BESIDE_BYTES} are read", str(path))
     return _digest(path)
 
 
@@ -114,14 +119,14 @@ def _described(path: Path) -> list:
 
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as handle:
+    with open_regular(path) as handle:
         while block := handle.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
 
 
 def _read(path: Path) -> dict[str, list]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(read_regular(path))
     files = content["files"]
     return {str(name): (int(size), str(digest)) for name, (size, digest) in files.items()}
 

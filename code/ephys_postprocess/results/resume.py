@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ephys_postprocess import __version__
 from ephys_postprocess.inputs.fingerprints import InputFingerprint
+from ephys_postprocess.inputs.special_files import read_regular
 from ephys_postprocess.results.files import ResultFiles, shown
 from ephys_postprocess.results.manifest import check_manifest, checksum
 from ephys_postprocess.results.provenance import library_versions
@@ -69,7 +70,7 @@ def check_result(files: ResultFiles, told: Integrity, num_threads: int) -> list[
         path = names.get(file.name, files.folder / file.name)
         problems += _difference(path, lambda path=path, file=file: checksum(path) == file.sha256)
     if told.has_report or files.report.exists():
-        problems += _difference(files.report, lambda: is_html_sealed(files.report.read_bytes()))
+        problems += _difference(files.report, lambda: is_html_sealed(read_regular(files.report)))
     return problems
 
 

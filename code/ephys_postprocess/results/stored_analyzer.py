@@ -4,7 +4,6 @@ SpikeInterface's own loading opens whatever recording the result names, unpickle
 of an old version, and decodes the extensions' pickles along with their arrays.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from ephys_postprocess.inputs.data_folder import read_json
 from ephys_postprocess.inputs.npy_files import holds_pickles
 from ephys_postprocess.inputs.property_files import reading_properties
 from ephys_postprocess.inputs.saved_objects import check_folder
+from ephys_postprocess.inputs.special_files import check_file_types
 from ephys_postprocess.inputs.zarr_metadata import PICKLE, check_zarr
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def open_analyzer(folder: Path) -> StoredAnalyzer:
         Something in it would have to be unpickled, lacks chunks, or is larger than memory. What SpikeInterface's
         readers raise on a broken folder is left to the caller.
     """
+    check_file_types(folder)
     analyzer = _open_zarr(folder) if folder.suffix == ".zarr" else _open_binary_folder(folder)
     analyzer.folder = folder
     channel_ids = analyzer.sorting.get_property("main_channel_id")
@@ -99,10 +100,10 @@ def _open_binary_folder(folder: Path) -> StoredAnalyzer:
     return _made(
         "binary_folder",
         sorting,
-        json.loads((folder / "recording_info" / "recording_attributes.json").read_text(encoding="utf-8")),
+        read_json(folder / "recording_info" / "recording_attributes.json"),
         read_probeinterface(probe_file) if probe_file.is_file() else None,
         np.load(mask_file) if has_mask else None,
-        json.loads((folder / "settings.json").read_text(encoding="utf-8")),
+        read_json(folder / "settings.json"),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ephys_postprocess.inputs.special_files import read_regular
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.seals import is_json_sealed
 
@@ -99,9 +100,7 @@ def read_stored_record(files: ResultFiles) -> StoredRecord:
     """
     name = files.data_process.name
     try:
-        if files.data_process.stat().st_size > MAX_BYTES:
-            raise UnusableRecordError(f"{name} is larger than any data process")
-        content = files.data_process.read_bytes()
+        content = read_regular(files.data_process, MAX_BYTES)
         record = StoredRecord.model_validate(json.loads(content))
     except FileNotFoundError as error:
         raise UnusableRecordError(f"{name} is missing") from error

@@ -9,6 +9,8 @@ from end_to_end.make_inputs import save
 from faults.conftest import NAME
 from faults.scars import arrays_of
 
+from ephys_postprocess.commands.report import _read_data_process
+from ephys_postprocess.commands.summary import summarise
 from ephys_postprocess.commands.verify import verify, verify_recording
 from ephys_postprocess.results.files import ResultFiles
 from ephys_postprocess.results.manifest import FILE_NAME, check_manifest, write_manifest
@@ -209,6 +211,40 @@ def test_what_verify_finds(results, change, message, tally):
     assert verdict.status == "broken"
     assert re.search(message, verdict.line)
     assert verify(results) == 1
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def terabyte(path):
+    os.truncate(path, 10**12)
+
+
+@pytest.mark.parametrize("change", [pipe, terabyte])
+@pytest.mark.parametrize("name", ["data_process", "units_table", "units_parquet", "report", "manifest"])
+def test_what_is_no_file_of_a_result_is_neither_waited_for_nor_read_whole(results, change, name, tally):
+    tally("faults")
+    files = ResultFiles(results, NAME)
+    change(files.analyzer / FILE_NAME if name == "manifest" else getattr(files, name))
+    assert verify_recording(files).status == "broken"
+    assert summarise(results) == 0
+    assert _read_data_process(files.data_process) is None or name != "data_process"
+
+
+def test_a_reason_that_is_a_pipe(tmp_path):
+    files = ResultFiles(tmp_path, "r")
+    with files.held():
+        files.write_placeholder("Too many bad channels")
+    pipe(files.analyzer / "reason.txt")
+    assert verify_recording(files).line == "no reason given"
+
+
+def test_a_data_process_nested_deeper_than_the_stack(tmp_path, caplog):
+    (tmp_path / "d.json").write_text("[" * 100_000)
+    assert _read_data_process(tmp_path / "d.json") is None
+    assert "d.json is not used: it cannot be read" in caplog.text
 
 
 def test_a_placeholder_is_told_as_one(tmp_path):

@@ -217,3 +217,33 @@ def test_a_header_of_raw_data_does_not_lead_out_of_its_folder(data, folder_name)
     told = attempt(data)
     assert told.outcome == "refused"
     assert "leads out of recording1" in told.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"binary_{NAME}.json", f"preprocessed_{NAME}.json", f"spikesorted_{NAME}/annotations.json"),
+        *(f"preprocessed_{NAME}/probegroup.json", f"preprocessed_{NAME}/times_cached_seg0.npy"),
+    ],
+)
+def test_a_link_to_nothing_is_not_taken_for_no_file(data, name):
+    """Something else would be read in its stead: other traces, no clock, another probe."""
+    (data / name).unlink(missing_ok=True)
+    (data / name).symlink_to("/nowhere/staged.json")
+    told = attempt(data)
+    assert told.outcome == "refused"
+    assert "a link to /nowhere/staged.json, which is not there" in told.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"preprocessed_{NAME}/annotations.json", f"preprocessed_{NAME}/probegroup.json"),
+        *(f"spikesorted_{NAME}/annotations.json", f"spikesorted_{NAME}/numpysorting_info.json"),
+    ],
+)
+def test_a_json_file_of_a_terabyte_is_no_want_of_memory(data, name):
+    os.truncate(data / name, 10**12)
+    told = attempt(data)
+    assert told.outcome == "refused"
+    assert "1000000000000 bytes; at most 1073741824 are read" in told.text

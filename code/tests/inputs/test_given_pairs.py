@@ -1,6 +1,8 @@
 """Sortings and traces as people have them: Kilosort folders by their data alone, raw files, what becomes of both."""
 
 import json
+import os
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,7 @@ from ephys_postprocess.inputs.data_folder import find_recordings
 from ephys_postprocess.inputs.given_pairs import folder_of_jobs, prepared
 from ephys_postprocess.inputs.kilosort_folder import find_kilosort_folder, read_kilosort_folder, read_params
 from ephys_postprocess.inputs.loading import load_recording_and_sorting
-from ephys_postprocess.inputs.raw_traces import raw_file_of
+from ephys_postprocess.inputs.raw_traces import open_traces_of, raw_file_of
 from ephys_postprocess.machine.given import GivenPair
 
 RATE_HZ = 30_000.0
@@ -233,3 +235,57 @@ def test_raw_data_in_the_data_folder_is_named_with_the_command(tmp_path, files, 
         find_recordings(tmp_path)
     assert said in str(error.value)
     assert "./code/run --sorting " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"cluster_id\tgroup\n2\t" + b"x" * 200_000, "field larger than field limit"),
+        (None, "neither a file nor a folder, but a pipe"),
+        (2**40, "1099511627776 bytes; at most 67108864 are read"),
+    ],
+)
+def test_tables_that_cannot_be_read_are_told(kilosort, content, message):
+    table = kilosort / "cluster_group.tsv"
+    if content is None:
+        table.unlink()
+        os.mkfifo(table)
+    elif isinstance(content, int):
+        os.truncate(table, content)
+    else:
+        table.write_bytes(content)
+    with pytest.raises(InputError, match=f"cluster_group.tsv: cannot be read as a table of units .*{message}"):
+        read_kilosort_folder(kilosort)
+
+
+@pytest.mark.parametrize("unit_id", ["--5", "5" * 5000, "5.0", "", "five"])
+def test_rows_of_no_unit_are_passed_over(kilosort, unit_id):
+    (kilosort / "cluster_group.tsv").write_text(f"cluster_id\tgroup\n{unit_id}\tgood\n5\tnoise\n")
+    assert read_kilosort_folder(kilosort).get_property("group").tolist() == ["", "noise", ""]
+
+
+def test_units_that_no_whole_number_can_name(kilosort):
+    np.save(kilosort / "spike_clusters.npy", np.full(4, 1e300))
+    with pytest.raises(InputError, match="must hold whole numbers up to 9007199254740992"):
+        read_kilosort_folder(kilosort)
+
+
+def test_params_are_read_in_the_encoding_that_they_name_and_never_waited_for(kilosort):
+    (kilosort / "params.py").write_bytes(
+        "# -*- coding: latin1 -*-\ndat_path = 'é'\nsample_rate = 5.0\n".encode("latin1")
+    )
+    assert read_params(kilosort) == {"dat_path": "é", "sample_rate": 5.0}
+    os.truncate(kilosort / "params.py", 10**12)
+    assert read_params(kilosort) == {}
+    (kilosort / "params.py").unlink()
+    os.mkfifo(kilosort / "params.py")
+    assert read_params(kilosort) == {}
+
+
+def test_a_header_of_terabytes_is_no_want_of_memory(kilosort, tmp_path):
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 2), }".ljust(117) + b"\n"
+    (kilosort / "channel_positions.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + header)
+    write_raw(tmp_path / "raw")
+    pair = GivenPair(name="it", sorting=kilosort, traces=tmp_path / "raw" / "traces.bin")
+    with pytest.raises(InputError, match=r"channel_positions\.npy: cannot be read .*16000000000000 bytes"):
+        open_traces_of(pair, kilosort, Consent(), print)

@@ -238,3 +238,104 @@ def test_what_is_read_in_parts_may_be_larger_than_memory(data, monkeypatch):
     check_zarr(preprocessed(data))
     with pytest.raises(InputError, match="more than can be read"):
         check_zarr(spikesorted(data))
+
+
+@pytest.mark.parametrize("name", ["01.0", "1/0", "1.00"])
+def test_a_chunk_under_another_name_than_zarrs_is_missing(data, name):
+    """zarr would not find it, and read zeros."""
+    folder = preprocessed(data) / "traces_seg0"
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / "1.0").rename(folder / name)
+    with pytest.raises(InputError, match="incomplete: 2 chunks found, expected 3"):
+        load(data)
+
+
+def test_chunks_are_named_as_the_separator_says(data):
+    change(preprocessed(data), "traces_seg0", dimension_separator="/")
+    with pytest.raises(InputError, match="incomplete: 0 chunks found, expected 3"):
+        load(data)
+    for chunk in list((preprocessed(data) / "traces_seg0").glob("[0-9]*")):
+        nested = chunk.parent / chunk.name.replace(".", "/")
+        content = chunk.read_bytes()
+        chunk.unlink()
+        nested.parent.mkdir()
+        nested.write_bytes(content)
+    np.testing.assert_array_equal(load(data).recording_to_read.get_traces(), make_recording().get_traces())
+    change(preprocessed(data), "traces_seg0", dimension_separator="")
+    with pytest.raises(InputError, match=r"neither '\.' nor '/'"):
+        load(data)
+
+
+@pytest.mark.parametrize("target", ["/nowhere/at/all", "."])
+def test_a_link_to_no_file_is_no_chunk(data, target):
+    chunk = spikesorted(data) / "spikes" / "sample_index" / "1"
+    chunk.unlink()
+    chunk.symlink_to(target)
+    with pytest.raises(InputError, match="incomplete: 2 chunks found, expected 3"):
+        load(data)
+
+
+def test_a_chunk_file_of_a_terabyte_is_not_read(data):
+    (preprocessed(data) / "traces_seg0" / "1.0").open("r+b").truncate(10**12)
+    with pytest.raises(InputError, match=r"the file of its chunk 1\.0 has 1000\.0 GB"):
+        load(data)
+
+
+@pytest.mark.parametrize("where", ["own", "consolidated"])
+@pytest.mark.parametrize("parts", [{"dtype": "<u2"}, {"dtype": ">i2"}, {"shape": [4000, 4]}, {"order": "F"}])
+def test_metadata_that_disagree_are_refused(data, where, parts):
+    """Which of the two is right nobody can tell; zarr would take the consolidated one."""
+    change(preprocessed(data), "traces_seg0", where, **parts)
+    with pytest.raises(InputError, match=r"says something else of array 'traces_seg0' than its \.zarray"):
+        load(data)
+
+
+def test_so_are_rates_that_disagree(data):
+    attributes = json.loads((preprocessed(data) / ".zattrs").read_text())
+    (preprocessed(data) / ".zattrs").write_text(json.dumps(attributes | {"sampling_frequency": 20_000.0}))
+    with pytest.raises(InputError, match=r"sampling_frequency is not what \.zattrs says"):
+        load(data)
+
+
+def test_a_chunk_that_holds_less_than_its_array_says_is_not_filled_up(data):
+    """The rest would be whatever the memory held before."""
+    change(preprocessed(data), "traces_seg0", chunks=[12_000, 4])
+    loaded = load(data)
+    with pytest.raises(ValueError, match="unpacks to 32000 bytes where its array's chunks have 96000"):
+        loaded.recording_to_read.get_traces()
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        {"id": "packbits"},
+        {"id": "astype", "encode_dtype": "|i1", "decode_dtype": "<f8"},
+        {"id": "delta", "dtype": "<i8", "astype": "|i1"},
+        {"id": "fixedscaleoffset", "scale": 1, "offset": 0, "dtype": "<f8", "astype": "|u1"},
+        {"id": "quantize", "digits": 1, "dtype": "<f8", "astype": "<f2"},
+    ],
+)
+def test_filters_in_a_row_do_not_fill_memory(data, codec, monkeypatch):
+    """Each makes four or eight bytes of one; the limit is lowered, so that this test takes little itself."""
+    monkeypatch.setattr(bounded_codecs, "MAX_CHUNK_BYTES", 2**20)
+    folder, array = spikesorted(data), "spikes/sample_index"
+    change(folder, array, shape=[100], compressor={"id": "zlib", "level": 1}, filters=[codec] * 8)
+    (folder / array / "0").write_bytes(zlib.compress(bytes(1000)))
+    with pytest.raises(InputError, match=r"a chunk that unpacks to \d+ bytes; at most 1048576 are read"):
+        load(data)
+
+
+def test_labels_do_not_fill_memory(data, monkeypatch):
+    monkeypatch.setattr(bounded_codecs, "MAX_CHUNK_BYTES", 2**20)
+    codec = {"id": "categorize", "labels": ["a"], "dtype": "<U1000", "astype": "|u1"}
+    change(spikesorted(data), "unit_ids", compressor={"id": "zlib", "level": 1}, filters=[codec], dtype="|O")
+    (spikesorted(data) / "unit_ids" / "0").write_bytes(zlib.compress(bytes(1000)))
+    with pytest.raises(InputError, match="unpacks to 4000000 bytes; at most 1048576"):
+        load(data)
+
+
+@pytest.mark.parametrize("slices", [[[0, 10**9]], [[-5, 300]], [[0, 5]], [[100, 300]]])
+def test_segment_slices_hold_every_spike_once(data, slices):
+    zarr.open(str(spikesorted(data)), mode="r+")["spikes/segment_slices"][:] = np.array(slices)
+    with pytest.raises(InputError, match="are not one after the other all of its 300 spikes"):
+        load(data)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pickle
 import shutil
 
@@ -208,6 +209,19 @@ def test_a_broken_description_of_the_recording_is_told(results, content, caplog)
     (result / "recording.json").write_bytes(content)
     assert traces_of(result) is None
     assert caplog.text
+
+
+def test_a_pipe_in_place_of_anything_is_not_waited_for(result):
+    for name in ("sorting/spikes/sample_index/0", "recording_info/recording_attributes.json", "settings.json"):
+        if (result / name).is_file():
+            content = (result / name).read_bytes()
+            (result / name).unlink()
+            os.mkfifo(result / name)
+            with pytest.raises(InputError, match="but a pipe"):
+                open_result(result)
+            (result / name).unlink()
+            (result / name).write_bytes(content)
+    open_result(result)
 
 
 # ---- hidden working names --------------------------------------------------------------------------------------------
