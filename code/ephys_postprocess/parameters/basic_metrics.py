@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from pydantic import model_validator
+
 from ephys_postprocess.parameters.columns import Column, Threshold
 from ephys_postprocess.parameters.computed import QualityMetric
 from ephys_postprocess.parameters.facts import RecordingFacts
@@ -11,12 +13,11 @@ from ephys_postprocess.parameters.types import (
     NonNegativeNumber,
     Nullable,
     Number,
-    Percentage,
     PositiveNumber,
+    check_less,
     declare,
 )
 
-Percentiles = Annotated[tuple[Percentage, Percentage], AsTuple]
 _PIPELINE = "qc_thresholds of the AIND ephys pipeline 1.3.1"
 _IBL = "International Brain Laboratory 2022"
 
@@ -104,6 +105,11 @@ class IsiViolation(QualityMetric):
     isi_threshold_ms: PositiveNumber = declare(1.5, "Intervals shorter than this are violations, in ms.")
     min_isi_ms: NonNegativeNumber = declare(0.0, "Shortest interval the sorter can produce, in ms.")
 
+    @model_validator(mode="after")
+    def _leaves_time_for_violations(self) -> "IsiViolation":
+        check_less(self, "min_isi_ms", "isi_threshold_ms")
+        return self
+
 
 class RpViolation(QualityMetric):
     name = "rp_violation"
@@ -132,6 +138,11 @@ class RpViolation(QualityMetric):
     refractory_period_ms: PositiveNumber = declare(1.0, "Refractory period, in ms.")
     censored_period_ms: NonNegativeNumber = declare(0.0, "Censored period, in ms.")
 
+    @model_validator(mode="after")
+    def _leaves_time_for_violations(self) -> "RpViolation":
+        check_less(self, "censored_period_ms", "refractory_period_ms")
+        return self
+
 
 class SlidingRpViolation(QualityMetric):
     name = "sliding_rp_violation"
@@ -158,6 +169,11 @@ class SlidingRpViolation(QualityMetric):
     contamination_values: Annotated[Annotated[tuple[Number, ...], AsTuple] | None, Nullable] = declare(
         None, "Contaminations tried; null means SpikeInterface's own list."
     )
+
+    @model_validator(mode="after")
+    def _has_periods_to_try(self) -> "SlidingRpViolation":
+        check_less(self, "exclude_ref_period_below_ms", "max_ref_period_ms")
+        return self
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:
         misfit = recording.bins_misfit(self.window_size_s * 1e3, self.bin_size_ms, "window_size_s")

@@ -15,6 +15,7 @@ from ephys_postprocess.parameters.types import (
     NumberOfBins,
     PositiveInteger,
     PositiveNumber,
+    check_less,
     declare,
 )
 
@@ -133,6 +134,7 @@ class ValidUnitPeriods(Extension):
     def _has_what_its_method_needs(self) -> "ValidUnitPeriods":
         if self.method == "user_defined" and self.user_defined_periods is None:
             raise ValueError("method 'user_defined' needs user_defined_periods")
+        check_less(self, "censored_period_ms", "refractory_period_ms")
         return self
 
     def misfits(self, recording: RecordingFacts) -> dict[str, str]:

@@ -1,23 +1,21 @@
 """Quality metrics of what a unit loses or changes over time, and of coincidences: the record of each."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from ephys_postprocess.parameters.columns import AMPLITUDE_UNIT, Column, Threshold
 from ephys_postprocess.parameters.computed import QualityMetric
 from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.types import (
-    AsTuple,
     Flag,
     Fraction,
     NonNegativeNumber,
     NumberOfBins,
-    Percentage,
+    Percentiles,
     PositiveInteger,
     PositiveNumber,
     declare,
 )
 
-Percentiles = Annotated[tuple[Percentage, Percentage], AsTuple]
 _PIPELINE = "qc_thresholds of the AIND ephys pipeline 1.3.1"
 _IBL = "International Brain Laboratory 2022"
 

@@ -7,7 +7,7 @@ Strict means that nothing is guessed, with one documented exception: pipelines h
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ephys_postprocess.parameters.facts import RecordingFacts
 from ephys_postprocess.parameters.text import value_from_text
@@ -41,6 +41,12 @@ def _tuple(value: Any) -> Any:
     return tuple(value)
 
 
+def _increasing(value: tuple) -> tuple:
+    if not value[0] < value[1]:
+        raise ValueError("must have the smaller number first")
+    return value
+
+
 def _nullable(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() in ("null", "none", "") else value
 
@@ -58,7 +64,8 @@ NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeVal
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), BeforeValidator(_number)]
-Range = Annotated[tuple[Number, Number], BeforeValidator(_tuple)]
+Range = Annotated[tuple[Number, Number], AfterValidator(_increasing), BeforeValidator(_tuple)]
+Percentiles = Annotated[tuple[Percentage, Percentage], AfterValidator(_increasing), BeforeValidator(_tuple)]
 AsTuple = BeforeValidator(_tuple)
 Nullable = BeforeValidator(_nullable)
 OptionalInteger = Annotated[PositiveInteger | None, Nullable]
@@ -123,6 +130,13 @@ class NamedSections(Options):
 def declare(default: Any, sentence: str, **bounds: Any) -> Any:
     """One parameter: its default and one sentence with unit and meaning."""
     return Field(default, description=sentence, **bounds)
+
+
+def check_less(section: Section, lower: str, upper: str) -> None:
+    """ValueError where one parameter is not less than another, as pydantic's validators of a section raise it."""
+    values = getattr(section, lower), getattr(section, upper)
+    if not values[0] < values[1]:
+        raise ValueError(f"{lower} ({values[0]:g}) must be less than {upper} ({values[1]:g})")
 
 
 def _plain(value: Any) -> Any:

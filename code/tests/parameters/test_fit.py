@@ -94,6 +94,10 @@ def test_periods_of_another_form_are_refused_at_once(row):
         load_parameters({"valid_unit_periods": PERIODS | {"user_defined_periods": [row]}})
 
 
+def of_metric(name, **values):
+    return {"quality_metrics": {"metric_params": {name: values}}}
+
+
 def test_periods_go_by_unit_id():
     given = PERIODS | {"user_defined_periods": [["a", 5, 20_000], [3, 0, 15_000], ["gone", 0, 15_000]]}
     extensions = load_parameters({"valid_unit_periods": given}).parameters.extensions.arguments()
@@ -108,6 +112,16 @@ def test_periods_go_by_unit_id():
         ({"random_spikes": {"method": "percentage", "percentage": 0}}, "percentage: must be more than 0"),
         ({"valid_unit_periods": {"period_duration_s_absolute": 0}}, "must be at least 0.1"),
         ({"valid_unit_periods": {"period_target_num_spikes": 0}}, "must be at least 1"),
+        (of_metric("isi_violation", min_isi_ms=1.5), r"min_isi_ms \(1.5\) must be less than isi_threshold_ms \(1.5\)"),
+        (of_metric("rp_violation", censored_period_ms=2), "censored_period_ms .* less than refractory_period_ms"),
+        (of_metric("sliding_rp_violation", max_ref_period_ms=0.5), "exclude_ref_period_below_ms .* less than"),
+        ({"valid_unit_periods": {"censored_period_ms": 0.8}}, "censored_period_ms .* less than refractory_period_ms"),
+        (of_metric("firing_range", percentiles=[95, 5]), "smaller number first"),
+        (of_metric("amplitude_cv", percentiles=[50, 50]), "smaller number first"),
+        (
+            {"template_metrics": {"metric_params": {"waveform_baseline_flatness": {"baseline_window_ms": [0.5, 0]}}}},
+            "smaller number first",
+        ),
         ({"template_metrics": {"template_operator": "median"}}, "templates.operators has no 'median'"),
         ({"amplitude_scalings": {"ms_before": 3.5}}, "must not exceed the templates' 3 ms"),
         ({"template_similarity": {"max_lag_ms": 7}}, "must be less than the templates' 7 ms"),
