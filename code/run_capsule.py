@@ -33,6 +33,10 @@ for number in (signal.SIGINT, signal.SIGTERM):
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[name] = "1"
 
+folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is slow to import
+if folder not in sys.path:  # PYTHONSAFEPATH
+    sys.path.insert(0, folder)
+
 from ephys_postprocess.machine.limits import why_limits_are_too_low  # noqa: E402
 
 if (too_low := why_limits_are_too_low()) is not None:
@@ -41,7 +45,9 @@ if (too_low := why_limits_are_too_low()) is not None:
 
 from ephys_postprocess.machine.compile_cache import use_compile_cache  # noqa: E402
 from ephys_postprocess.machine.home import ensure_home  # noqa: E402
+from ephys_postprocess.machine.library_settings import drop_unusable_settings  # noqa: E402
 
+drop_unusable_settings(os.environ)
 ensure_home(os.environ)
 use_compile_cache(os.environ)
 

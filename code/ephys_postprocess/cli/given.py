@@ -2,10 +2,12 @@
 
 import argparse
 import csv
+import io
 from pathlib import Path
 
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.machine.given import GivenPair
+from ephys_postprocess.parameters.text import text_of_file
 
 COLUMNS = ("sorting", "traces", "name")
 
@@ -59,9 +61,8 @@ def _rows_of_switches(flags: argparse.Namespace) -> list[tuple[Path, Path | None
 def _rows_of_table(file: Path) -> list[tuple[Path, Path | None, str | None]]:
     """Rows of the table; its relative paths start from the table's folder."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(text_of_file(file), newline="")))
+    except (OSError, ValueError, csv.Error) as error:
         raise ParameterError(f"--pairs: {file} cannot be read ({error}).") from error
     if not rows or any(not (row.get("sorting") or "").strip() for row in rows):
         raise ParameterError(f"--pairs: {file} must have the columns {', '.join(COLUMNS)}, and a sorting in every row.")

@@ -13,6 +13,7 @@ from ephys_postprocess.inputs.kilosort_folder import read_params
 from ephys_postprocess.inputs.npy_files import holds_pickles
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 from ephys_postprocess.inputs.saved_objects import open_dump, open_saved_folder
+from ephys_postprocess.inputs.special_files import check_file_types
 from ephys_postprocess.machine.given import GivenPair
 
 DEPTH = 5  # folders below the given one that are looked into
@@ -161,6 +162,7 @@ def _chosen(names: list[str], pair: GivenPair, path: Path) -> str:
 def _with_probe(recording: si.BaseRecording, file: Path) -> si.BaseRecording:
     from probeinterface import read_probeinterface
 
+    check_file_types(file)
     with refusal(file):
         return recording.set_probegroup(read_probeinterface(file)) or recording
 

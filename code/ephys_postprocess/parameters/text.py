@@ -7,6 +7,7 @@ from typing import Any
 from ephys_postprocess.errors import ParameterError
 
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
+MAX_LETTERS = 2**24  # of a file that the caller names
 
 
 def value_from_text(value: Any) -> Any:
@@ -101,11 +102,20 @@ def read_parameters(text_or_path: str) -> tuple[dict[str, Any], str]:
     return read_parameters_file(text_or_path)
 
 
+def text_of_file(path: Path) -> str:
+    """The text in a file that the caller names, perhaps a pipe; ValueError for what never ends, or is no text."""
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        text = handle.read(MAX_LETTERS + 1)
+    if len(text) > MAX_LETTERS:
+        raise ValueError(f"it has more than {MAX_LETTERS} letters")
+    return text
+
+
 def read_parameters_file(path: str | Path) -> tuple[dict[str, Any], str]:
     """Parameters from a JSON file, and the file's name for messages."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of_file(path)
     except FileNotFoundError:
         raise ParameterError(
             f"Parameters '{path}': neither JSON text (it would begin with '{{') nor an existing file."

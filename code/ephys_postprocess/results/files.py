@@ -64,6 +64,8 @@ class ResultFiles:
 
     def check_names(self, metadata_names: list[str]) -> None:
         """Raise ResultError where a file could not be written under its name, before anything is computed."""
+        if self.analyzer.is_file():
+            raise ResultError(f"{self.analyzer}: a file stands where a folder is to be. Move it, or choose --results.")
         copies = [self.metadata_copy(name) for name in metadata_names]
         for path in (self.data_process, self.units_table, self.units_parquet, self.report, *copies):
             if len(os.fsencode(path.name)) > MAX_FILE_NAME_BYTES:
@@ -151,6 +153,7 @@ class ResultFiles:
         with signals_wait():  # what tidies up in the standard library makes an OSError of another exception
             if self.ready.is_dir():
                 self._finish_publishing()
+            remove(self.ready)  # no folder, so of no run
             if self.replaced.exists() and not self.analyzer.exists():
                 self.replaced.rename(self.analyzer)  # by a version that had no `ready`
             for leftover in (self.staging, self.building, self.replaced):
@@ -183,8 +186,10 @@ class ResultFiles:
             self.folder.mkdir(parents=True, exist_ok=True)
             return self._open_lock()
         except OSError as error:
+            is_no_folder = isinstance(error, FileExistsError) and not self.folder.is_dir()
+            reason = "it is no folder" if is_no_folder else error.strerror
             raise ResultError(
-                f"Cannot write results in {self.folder}: {error.strerror}. Make it writable, or choose --results."
+                f"Cannot write results in {self.folder}: {reason}. Make it writable, or choose --results."
             ) from error
 
     def _open_lock(self) -> int:

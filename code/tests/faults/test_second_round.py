@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,10 @@ from faults.broken_inputs import (
 )
 
 from ephys_postprocess.cli import main as cli
+from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.consent import Consent
+from ephys_postprocess.inputs.raw_traces import open_traces_of
+from ephys_postprocess.machine.given import GivenPair
 from ephys_postprocess.phy.files import RawFiles, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -247,3 +252,21 @@ def test_a_json_file_of_a_terabyte_is_no_want_of_memory(data, name):
     told = attempt(data)
     assert told.outcome == "refused"
     assert "1000000000000 bytes; at most 1073741824 are read" in told.text
+
+
+@pytest.mark.parametrize("switch", ["--params-file", "--pairs"])
+@pytest.mark.parametrize("endless", ["/dev/zero", "terabyte"])
+def test_a_file_of_the_callers_that_never_ends(tmp_path, capsys, switch, endless):
+    file = tmp_path / endless if endless == "terabyte" else endless
+    if endless == "terabyte":
+        file.touch()
+        os.truncate(file, 10**12)
+    assert cli.main([switch, str(file), "--results", str(tmp_path / "r")]) == 2
+    assert "cannot be read" in (said := capsys.readouterr().err)
+    assert "it has more than 16777216 letters" in said
+
+
+def test_a_probe_that_never_ends(data):
+    pair = GivenPair(name="it", sorting=spikesorted(data), traces=preprocessed(data), probe=Path("/dev/zero"))
+    with pytest.raises(InputError, match="/dev/zero: neither a file nor a folder"):
+        open_traces_of(pair, spikesorted(data), Consent(), print)

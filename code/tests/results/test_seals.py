@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ephys_postprocess.errors import ResultError
 from ephys_postprocess.results.files import ResultFiles, shown
 from ephys_postprocess.results.seals import is_html_sealed, is_json_sealed, seal_html, seal_json
 
@@ -49,11 +50,29 @@ def test_names_that_are_no_text_are_shown_as_escapes():
 
 
 def test_what_cannot_be_written_is_refused_before_any_work(tmp_path):
-    from ephys_postprocess.errors import ResultError
-
     (tmp_path / "units_r.csv").mkdir()
     with pytest.raises(ResultError, match=r"units_r\.csv: a folder stands where a file is to be written"):
         ResultFiles(tmp_path, "r").check_names([])
     with pytest.raises(ResultError, match="260 bytes, and file systems allow 255"):
         ResultFiles(tmp_path, "s").check_names(["x" * (260 - len("postprocessing_s_"))])
     ResultFiles(tmp_path, "s").check_names(["subject.json"])
+    ResultFiles(tmp_path, "s").analyzer.write_text("mine")
+    with pytest.raises(ResultError, match=r"postprocessed_s\.zarr: a file stands where a folder is to be"):
+        ResultFiles(tmp_path, "s").check_names([])
+
+
+def test_results_that_are_a_link_to_nothing_are_said_to_be_no_folder(tmp_path):
+    (tmp_path / "r").symlink_to(tmp_path / "gone")
+    with (
+        pytest.raises(ResultError, match=r"Cannot write results in .*: it is no folder"),
+        ResultFiles(tmp_path / "r", "s").held(),
+    ):
+        pass
+
+
+def test_a_file_under_the_name_of_what_is_ready_costs_nothing(tmp_path):
+    files = ResultFiles(tmp_path, "s")
+    files.ready.write_text("")
+    with files.held():
+        files.write_placeholder("why")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["postprocessed_s.zarr"]
