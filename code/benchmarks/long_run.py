@@ -3,6 +3,7 @@
     python benchmarks/long_run.py                 # 32 channels; 3.5 GB for the raw file, in --folder
     python benchmarks/long_run.py --same-spikes   # as many spikes in each length: what the traces alone cost
     python benchmarks/long_run.py --minutes 5 10 --channels 384
+    python benchmarks/long_run.py --minutes 10 62 --rates 16 120    # an hour of ten million spikes
 
 Each length is a whole `run` on the same input, grown in place. Prints a Markdown table and what each further minute
 costs. Memory is the highest of ten looks a second at the process tree: all of it, and without pages of mapped files,
@@ -63,7 +64,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         data = Path(folder) / "data"
-        minute = save_one_minute(data, arguments.channels, arguments.units)
+        minute = save_one_minute(data, arguments.channels, arguments.units, tuple(arguments.rates))
         run_once(data)  # compiles
         print(HEADER)
         num_minutes = 1
@@ -83,19 +84,20 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=int, nargs="+", default=[5, 10, 20, 30])
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--units", type=int, default=40)
+    parser.add_argument("--rates", type=float, nargs=2, default=[2.0, 15.0], help="of the units, Hz")
     parser.add_argument("--same-spikes", action="store_true", help="lengths should be multiples of the shortest")
     parser.add_argument("--folder", help="where to work; the temporary folder by default")
     return parser.parse_args()
 
 
-def save_one_minute(data: Path, num_channels: int, num_units: int) -> Minute:
+def save_one_minute(data: Path, num_channels: int, num_units: int, rates_hz: tuple[float, float]) -> Minute:
     """A recording of one minute as SpikeInterface saves it, and its sorting, in `data`."""
     truth, sorting = si.generate_ground_truth_recording(
         durations=[60.0],
         sampling_frequency=RATE_HZ,
         num_channels=num_channels,
         num_units=num_units,
-        generate_sorting_kwargs={"firing_rates": (2.0, 15.0), "refractory_period_ms": 3.0},
+        generate_sorting_kwargs={"firing_rates": rates_hz, "refractory_period_ms": 3.0},
         seed=0,
     )
     traces = np.concatenate(

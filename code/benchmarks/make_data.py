@@ -2,11 +2,13 @@
 
     python benchmarks/make_data.py FOLDER                        # 384 channels, 120 s, 200 units and 24 doubtful ones
     python benchmarks/make_data.py FOLDER --times 10             # the same two minutes ten times: 27.6 GB
-    python benchmarks/make_data.py FOLDER --channels 128 --units 2000 --duration 60
+    python benchmarks/make_data.py FOLDER --channels 128 --units 2000
+    python benchmarks/make_data.py FOLDER --channels 64 --units 250 --duration 60 --glitches 20
 
 SpikeInterface generates the voltages and the true spikes. The sorting has all true units, one unit in ten a second time
 (some spikes missing, all a few samples off), two units merged into one more, a unit of six spikes, one that fires at
-both ends of the recording, and one of random times. Repeated recordings repeat the raw file and the spikes.
+both ends of the recording, and one of random times. Repeated recordings repeat the raw file and the spikes. At a glitch
+every unit fires within a millisecond, as sorters have it of an artefact.
 """
 
 import argparse
@@ -35,12 +37,22 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=200)
     parser.add_argument("--channels", type=int, default=384)
     parser.add_argument("--times", type=int, default=1, help="how often the recording is repeated")
+    parser.add_argument("--glitches", type=int, default=0, help="how often every unit fires at once")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     make_data(**vars(arguments))
 
 
-def make_data(folder: Path, name: str, duration: float, units: int, channels: int, times: int, seed: int) -> None:
+def make_data(
+    folder: Path,
+    name: str,
+    duration: float,
+    units: int,
+    channels: int,
+    times: int,
+    seed: int,
+    glitches: int = 0,
+) -> None:
     """Write preprocessed_{name} and spikesorted_{name}; what is there under these names goes."""
     recording, truth = _generate(duration, units, channels, seed)
     for kind in ("preprocessed", "spikesorted"):
@@ -49,6 +61,8 @@ def make_data(folder: Path, name: str, duration: float, units: int, channels: in
     recording.save(folder=preprocessed, n_jobs=2, chunk_duration="1s", progress_bar=False, verbose=False)
     num_samples = recording.get_num_samples()
     trains = _trains_with_faults(truth, num_samples, np.random.default_rng(seed + 1))
+    if glitches:
+        trains = _with_glitches(trains, glitches, num_samples, np.random.default_rng(seed + 2))
     if times > 1:
         _repeat_raw_file(preprocessed, times)
         trains = {unit: _repeated(samples, num_samples, times) for unit, samples in trains.items()}
@@ -99,6 +113,12 @@ def _trains_with_faults(truth, num_samples: int, generator) -> dict[str, np.ndar
     trains["at the ends"] = np.sort(np.concatenate([[3, 20], within, [num_samples - 10, num_samples - 1]]))
     trains["random"] = np.sort(generator.integers(1000, num_samples - 1000, size=5 * num_samples // RATE_HZ))
     return trains
+
+
+def _with_glitches(trains: dict[str, np.ndarray], number: int, num_samples: int, generator) -> dict[str, np.ndarray]:
+    glitches = generator.integers(1000, num_samples - 1000, size=number)
+    within_a_millisecond = {unit: glitches + generator.integers(0, RATE_HZ // 1000, number) for unit in trains}
+    return {unit: np.sort(np.append(train, within_a_millisecond[unit])) for unit, train in trains.items()}
 
 
 def _repeat_raw_file(preprocessed: Path, times: int) -> None:

@@ -45,6 +45,20 @@ def test_made_data_are_repeated_sample_by_sample(tmp_path):
         np.testing.assert_array_equal(repeated.get_unit_spike_train(unit), expected)
 
 
+def test_every_unit_fires_within_a_millisecond_of_a_glitch(tmp_path):
+    import make_data
+
+    shape = {"duration": 2.0, "units": 4, "channels": 8, "seed": 0, "times": 1}
+    make_data.make_data(tmp_path / "without", "x", **shape)
+    make_data.make_data(tmp_path / "with", "x", glitches=3, **shape)
+    before, after = (si.load(tmp_path / label / "spikesorted_x") for label in ("without", "with"))
+    added = [
+        np.setdiff1d(after.get_unit_spike_train(unit), before.get_unit_spike_train(unit)) for unit in after.unit_ids
+    ]
+    assert {samples.size for samples in added} == {3}
+    assert np.ptp(added, axis=0).max() < 30
+
+
 def test_stock_computes_what_the_capsule_computes_by_default():
     import stock_recipe
 
