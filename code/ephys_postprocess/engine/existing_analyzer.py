@@ -7,15 +7,16 @@ from pydantic import ValidationError
 from spikeinterface.core.sortinganalyzer import (
     _get_children_dependencies,
     get_available_analyzer_extensions,
-    get_extension_class,
 )
 
 from ephys_postprocess.engine.engine import compute_extensions
+from ephys_postprocess.engine.functions import extension_class
 from ephys_postprocess.engine.sinks import AnalyzerSink
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.inputs.trace_sources import trace_source
 from ephys_postprocess.machine.execution import Execution, make_execution
+from ephys_postprocess.parameters.extensions import EXTENSION_NAMES
 from ephys_postprocess.parameters.job_kwargs import JobKwargs
 from ephys_postprocess.parameters.problems import describe_validation_error, report
 from ephys_postprocess.results.pca_models import restore_pca_models
@@ -77,16 +78,16 @@ def compute_on(analyzer, wanted: dict[str, dict], execution: Execution, *, save:
 
 def check_requirements(analyzer, wanted: dict[str, dict]) -> None:
     """Raise ParameterError, with every problem at once, where an extension cannot be computed."""
-    known = get_available_analyzer_extensions()
+    known = list(dict.fromkeys([*get_available_analyzer_extensions(), *EXTENSION_NAMES]))
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ParameterError("\n".join(f"{name}: no such extension; there are {', '.join(known)}." for name in unknown))
     problems = []
     for name in wanted:
-        extension_class = get_extension_class(name)
-        if extension_class.need_recording and not _has_traces(analyzer):
+        its_class = extension_class(name)
+        if its_class.need_recording and not _has_traces(analyzer):
             problems.append(f"{name}: needs the recording; attach it with analyzer.set_temporary_recording(recording).")
-        for needed in extension_class.get_required_dependencies(**wanted[name]):
+        for needed in its_class.get_required_dependencies(**wanted[name]):
             choices = needed.split("|")
             if not any(choice in wanted or analyzer.has_extension(choice) for choice in choices):
                 problems.append(f"{name}: needs {' or '.join(choices)}; compute it before, or with it.")

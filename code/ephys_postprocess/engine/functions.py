@@ -5,9 +5,18 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from spikeinterface.core.sortinganalyzer import get_available_analyzer_extensions, get_extension_class
+
 from ephys_postprocess.parameters.computed import Computed
 
 _PACKAGE = __package__.partition(".")[0]
+
+
+def extension_class(name: str) -> type:
+    """SpikeInterface's class of an extension, also of those that its own table does not know by name (acgs_3d)."""
+    if name not in get_available_analyzer_extensions():
+        importlib.import_module("spikeinterface.postprocessing")  # registers all that it has
+    return get_extension_class(name)
 
 
 def function_of(record: type[Computed]) -> Callable | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from spikeinterface.core import NumpySorting
 from spikeinterface.core.analyzer_extension_core import BaseSpikeVectorExtension
-from spikeinterface.core.sortinganalyzer import get_extension_class
 from spikeinterface.core.zarrextractors import ZarrSortingExtractor
 
+from ephys_postprocess.engine.functions import extension_class
 from ephys_postprocess.engine.own_metrics import set_params
 from ephys_postprocess.engine.sinks import Sink
 from ephys_postprocess.engine.stored_waveforms import StoredWaveforms
@@ -222,7 +222,7 @@ class Workspace:
 
     def begin(self, name: str, params: dict):
         """A new AnalyzerExtension with checked parameters, not yet part of the analyzer."""
-        extension = get_extension_class(name)(self.analyzer)
+        extension = extension_class(name)(self.analyzer)
         extension.params = self._fitted(name, set_params(extension, params))
         if name == "random_spikes":  # whose `_set_params` forgets what two of its methods need
             kept = {key: params[key] for key in ("percentage", "maximum_rate") if params.get(key) is not None}

@@ -70,7 +70,7 @@ class NearestNeighbor(PcMetric):
     )
 
     max_spikes: PositiveInteger = declare(10000, "Most spikes a comparison uses.")
-    n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.")
+    n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.", le=1000)
 
 
 class Silhouette(PcMetric):
@@ -115,7 +115,7 @@ class NnAdvanced(QualityMetric):
     max_spikes: PositiveInteger = declare(1000, "Most spikes a unit contributes.")
     min_spikes: PositiveInteger = declare(10, "Units with fewer spikes get NaN.")
     min_fr: NonNegativeNumber = declare(0.0, "Units firing slower get NaN, in Hz.")
-    n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.")
+    n_neighbors: PositiveInteger = declare(4, "Neighbours looked at for each spike.", le=1000)
     n_components: PositiveInteger = declare(10, "Principal components used.", le=100)
     radius_um: PositiveNumber = declare(100.0, "Channels this close to the main channel are used, in µm.")
     min_spatial_overlap: Fraction = declare(0.5, "Share of channels two units must have in common to be compared.")

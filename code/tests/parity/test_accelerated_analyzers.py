@@ -1,6 +1,8 @@
 """What `accelerate.compute` takes, and what it leaves in an analyzer of each format."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -92,6 +94,23 @@ def test_what_fails_half_way_leaves_nothing(inputs, format_name, tmp_path, monke
     saved = analyzer.get_saved_extension_names() if format_name in FOLDERS else analyzer.extensions
     assert set(saved) == {"random_spikes", "waveforms"}
     assert not list(tmp_path.rglob("templates"))
+
+
+ALONE = """
+import spikeinterface.core as si
+from ephys_postprocess.accelerate import compute
+recording, sorting = si.generate_ground_truth_recording(durations=[2.0], num_channels=4, num_units=2, seed=1)
+analyzer = si.create_sorting_analyzer(sorting, recording, sparse=False)
+compute(analyzer, "acgs_3d", n_jobs=1)
+print(analyzer.get_extension("acgs_3d").get_data()[0].shape)
+"""
+
+
+def test_an_extension_outside_spikeinterfaces_table_is_computed_alone():
+    """In an interpreter of its own: elsewhere another extension has imported its module."""
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("(2, ")
 
 
 def test_locations_of_some_units_in_their_order(inputs):
