@@ -17,13 +17,13 @@ from ephys_postprocess.engine.gathering import Gathered, gather_windows
 from ephys_postprocess.engine.parameter_fit import refuse_misfits, with_unit_indices
 from ephys_postprocess.engine.sampling import SampledTemplates, sample_templates
 from ephys_postprocess.engine.sinks import StoreSink
-from ephys_postprocess.engine.space_needed import space_needed
+from ephys_postprocess.engine.space_needed import memory_needed, space_needed
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.errors import CapsuleError
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput, UpstreamSkipped
 from ephys_postprocess.inputs.opened import Inputs, open_inputs
 from ephys_postprocess.machine.execution import Execution
-from ephys_postprocess.machine.failures import explained
+from ephys_postprocess.machine.failures import check_free_memory, explained
 from ephys_postprocess.machine.free_memory import give_back_free_memory
 from ephys_postprocess.machine.space import check_free_space
 from ephys_postprocess.machine.stage_log import StageLog
@@ -67,6 +67,7 @@ def postprocess_recording(
     need = space_needed(inputs, sampled, is_expected, parameters.extensions)
     inputs.scratch_folder.mkdir(parents=True, exist_ok=True)
     check_free_space(need, files.folder, inputs.scratch_folder)
+    check_free_memory(memory_needed(inputs, sampled, is_expected, parameters.extensions))
     with explained(execution, need):
         with log.stage("gather_windows"):
             gathered = gather_windows(inputs, sampled, is_expected, parameters)

@@ -1,4 +1,4 @@
-"""How many bytes a recording's result and its scratch file take, before anything is computed."""
+"""How many bytes a recording's result, its scratch file and its pairs of units take, before anything is computed."""
 
 import math
 
@@ -10,6 +10,7 @@ from ephys_postprocess.inputs.opened import Inputs
 from ephys_postprocess.machine.space import Need
 from ephys_postprocess.parameters.computed import ResultSize
 from ephys_postprocess.parameters.extensions import Extensions
+from ephys_postprocess.stages.traces.amplitude_scalings import pair_products_bytes
 
 # What zstd leaves of waveforms, measured on real probes and rounded up: scaled integers have few values.
 COMPRESSED_SHARE_OF_INTEGERS, COMPRESSED_SHARE_OF_FLOATS = 0.35, 0.9
@@ -61,8 +62,6 @@ def estimate_need(
 def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray | None, extensions: Extensions) -> Need:
     """What the result of the units kept (None: of all) will take, in the results and in the scratch folder."""
     is_kept = np.ones(inputs.spikes.num_units, dtype=bool) if is_kept is None else is_kept
-    window = extensions.waveforms or extensions.templates
-    window_ms = 0.0 if window is None else window.ms_before + window.ms_after
     counts = np.bincount(inputs.spikes.unit_indices, minlength=inputs.spikes.num_units)[is_kept]
     most = 0 if extensions.random_spikes is None else extensions.random_spikes.max_spikes_per_unit
     return estimate_need(
@@ -70,7 +69,27 @@ def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray 
         np.minimum(counts, most),
         sampled.sparsity.mask[is_kept].sum(axis=1),
         inputs.traces.num_channels,
-        ms_to_samples(window_ms, inputs.traces.sampling_frequency_hz),
+        _waveform_samples(inputs, extensions),
         extensions,
         inputs.traces.dtype,
     )
+
+
+def memory_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray | None, extensions: Extensions) -> int:
+    """Bytes of memory that units and pairs of them take at least: average templates, and products of templates."""
+    mask = sampled.sparsity.mask[slice(None) if is_kept is None else is_kept]
+    num_samples, scalings = _waveform_samples(inputs, extensions), extensions.amplitude_scalings
+    templates = 0 if extensions.templates is None else 4 * mask.size * num_samples
+    if scalings is None or not scalings.handle_collisions:
+        return templates
+    delta_samples = int(scalings.delta_collision_ms / 1000 * inputs.traces.sampling_frequency_hz)
+    edges_ms = (scalings.ms_before, scalings.ms_after)
+    if None not in edges_ms:
+        num_samples = ms_to_samples(sum(edges_ms), inputs.traces.sampling_frequency_hz)
+    return templates + pair_products_bytes(mask, num_samples, delta_samples)
+
+
+def _waveform_samples(inputs, extensions):
+    window = extensions.waveforms or extensions.templates
+    window_ms = 0.0 if window is None else window.ms_before + window.ms_after
+    return ms_to_samples(window_ms, inputs.traces.sampling_frequency_hz)

@@ -63,6 +63,18 @@ def explain(error: BaseException, execution, need: Need | None = None) -> Result
     return None if system_error is None else _explain_errno(system_error, execution, need)
 
 
+def check_free_memory(needed_bytes: int) -> None:
+    """Raise ResultError, or TemporaryError where there may be more later, if units and their pairs cannot fit."""
+    free = available_memory_bytes()
+    if free < needed_bytes:
+        kind = ResultError if is_address_space_limited() else TemporaryError
+        raise kind(
+            f"Not enough memory: templates, and their products for pairs of units that share channels, take at least "
+            f"{megabytes(needed_bytes)}; {megabytes(free)} are free. Run where there is more, or lower "
+            "sparsity.radius_um or amplitude_scalings.delta_collision_ms."
+        )
+
+
 def is_temporary(error: BaseException) -> bool:
     """Whether the same call may go better later: the failure, or what led to it, is want of something outside."""
     if is_address_space_limited() and any(isinstance(earlier, MemoryError) for earlier in _chain(error)):

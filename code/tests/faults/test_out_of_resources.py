@@ -14,6 +14,7 @@ from faults.scars import arrays_of, hidden, partial_results, visible
 from ephys_postprocess.cli import main as cli
 from ephys_postprocess.commands import recording
 from ephys_postprocess.engine.space_needed import estimate_need
+from ephys_postprocess.machine import failures
 from ephys_postprocess.machine.space import Need, available_memory_bytes, check_free_space, chunk_that_fits
 from ephys_postprocess.parameters.extensions import EXTENSION_NAMES, Extensions
 
@@ -268,3 +269,12 @@ def test_a_raw_file_cut_short_while_it_is_read_costs_no_other_recording(tiny_dat
     assert "Traceback" not in caplog.text
     assert (results / f"postprocessed_{OTHER_NAME}.zarr").is_dir()
     assert not (results / f"postprocessed_{NAME}.zarr").exists()
+
+
+def test_units_whose_pairs_do_not_fit_into_memory_are_told_before_work(tiny_data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(failures, "available_memory_bytes", lambda: 1000)
+    arguments = ["--data", str(tiny_data), "--results", str(tmp_path), "--recording", NAME, "--n-jobs", "1"]
+    assert cli.main(arguments) == 75
+    assert re.search(r"Not enough memory: .* take at least \d+\.\d MB; 0\.0 MB are free", caplog.text)
+    assert "sparsity.radius_um" in caplog.text
+    assert partial_results(tmp_path, NAME) == []

@@ -14,6 +14,7 @@ from ephys_postprocess.stages.traces import collisions
 from ephys_postprocess.stages.traces.amplitude_scalings import (
     AmplitudeScalings,
     pack_templates,
+    pair_products_bytes,
     scaling_sparsity_mask,
     template_pair_products,
 )
@@ -347,3 +348,14 @@ def test_sparsity_is_chosen_as_in_spikeinterface():
         scaling_sparsity_mask(None, None, 2, 20)
     with pytest.raises(ParameterError, match="fewer channels"):
         scaling_sparsity_mask(narrow, wide, 2, 20)
+
+
+@pytest.mark.parametrize("delta_samples", [0, 3, 60])
+def test_bytes_of_pair_products_are_known_beforehand(delta_samples):
+    _, _, templates, mask = make_case(0, num_units=7)
+    mask[2] = False
+    channels = Sparsity(mask).channels_of_unit
+    pairs = (mask[:, np.newaxis] & mask).any(axis=2) | np.eye(7, dtype=bool)
+    max_lag = min(2 * delta_samples, NUM_SAMPLES - 1)
+    _, products = template_pair_products(pack_templates(templates, channels), channels, pairs, max_lag)
+    assert pair_products_bytes(mask, NUM_SAMPLES, delta_samples) == products.nbytes

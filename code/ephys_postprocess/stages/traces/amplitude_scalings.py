@@ -104,8 +104,7 @@ class AmplitudeScalings:
         self._octets = (cover.starts, cover.spread(exact), cover.spread(own_gains))
         self._template_sums = packed.sum(axis=(1, 2))
         self._offset_moments = (packed.sum(axis=1) * self._offsets[self._unit_channels]).sum(axis=1)
-        # No two spikes of one fit are further apart than this, and windows further apart share nothing.
-        max_lag = max(0, min(packed.shape[1] - 1, 2 * self._delta_samples))
+        max_lag = _max_lag(packed.shape[1], self._delta_samples)
         pairs = self._overlaps | np.eye(len(packed), dtype=bool)
         self._pair_indices, self._pair_products = template_pair_products(packed, self._unit_channels, pairs, max_lag)
         # Products of whole templates serve all collisions only while templates are zero outside their own channels.
@@ -195,6 +194,23 @@ def scaling_sparsity_mask(
             f"{max_dense_channels}. Make the analyzer sparse, or set this to null."
         )
     return np.ones((num_units, num_channels), dtype=bool)
+
+
+def pair_products_bytes(mask: np.ndarray, num_samples: int, delta_samples: int) -> int:
+    """What the products of all pairs of units that share channels take in memory, the largest of what grows with pairs.
+
+    Units with a mask of bool (num_units, num_channels), templates of `num_samples`, collisions within `delta_samples`:
+    8 bytes for each lag of each pair, a unit with itself included.
+    """
+    shared = mask.astype(np.float32) @ mask.T.astype(np.float32) > 0
+    np.fill_diagonal(shared, True)
+    num_pairs = (np.count_nonzero(shared) + len(mask)) // 2
+    return 8 * num_pairs * (2 * _max_lag(num_samples, delta_samples) + 1)
+
+
+def _max_lag(num_samples, delta_samples):
+    """No two spikes of one fit are further apart than this, and windows further apart share nothing."""
+    return max(0, min(num_samples - 1, 2 * delta_samples))
 
 
 def pack_templates(templates: np.ndarray, unit_channels: np.ndarray) -> np.ndarray:
