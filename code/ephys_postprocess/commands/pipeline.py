@@ -104,6 +104,13 @@ def _try_placeholder(files: ResultFiles, reason: str, execution: Execution) -> t
     if files.is_complete:
         logger.warning("%s: the complete result of an earlier run stays; no placeholder replaces it", files.shown_name)
         return True, reason
+    if (files.analyzer / ".zgroup").is_file():
+        reason = (
+            f"{reason} No placeholder either: {files.analyzer.name} is a store that is no complete result of this "
+            "capsule, and nothing replaces it but a result. Move it away."
+        )
+        logger.error("%s: %s", files.shown_name, reason)
+        return False, reason
     try:
         with files.held():
             files.write_placeholder(reason)

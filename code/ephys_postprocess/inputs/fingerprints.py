@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ephys_postprocess.errors import InputError
 from ephys_postprocess.records import SpikeTrains
 
 _SPIKES_AT_ONCE = 2**17
@@ -75,11 +76,14 @@ def fingerprint_files(data_folder: Path, input_names: list[str]) -> tuple[str, i
     for name in sorted(input_names):
         root = data_folder / name
         for path in _files_below(root):
-            status = path.stat()
             listed = name if path == root else f"{name}/{path.relative_to(root).as_posix()}"
+            try:
+                status = path.stat()
+                content = _content_of(path, status.st_size) if num_files < MAX_CONTENTS else b""
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror}). Let it be read, or remove it.") from error
             digest.update(f"{listed}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-            if num_files < MAX_CONTENTS:
-                digest.update(_content_of(path, status.st_size))
+            digest.update(content)
             num_files += 1
             num_bytes += status.st_size
     return digest.hexdigest(), num_files, num_bytes

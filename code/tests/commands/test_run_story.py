@@ -133,6 +133,16 @@ def test_a_failure_without_even_a_placeholder_is_no_success(call, monkeypatch):
     assert "No placeholder either: No space left" in err
 
 
+def test_no_placeholder_replaces_a_store_that_somebody_else_made(call):
+    store = call.results / "postprocessed_a.zarr"
+    store.mkdir(parents=True)
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+    code, _, err = call(all_done(a=InputError("bad data")), "--on-failure", "placeholder")
+    assert code == 1
+    assert "postprocessed_a.zarr is a store that is no complete result of this capsule" in err
+    assert [path.name for path in store.iterdir()] == [".zgroup"]
+
+
 def test_an_input_folder_that_cannot_be_read_for_now(call, monkeypatch):
     def failing(*_):
         raise InputError("data: not a readable folder") from OSError(errno.ESTALE, "Stale file handle")

@@ -1,11 +1,13 @@
 """What a result was made from: every file behind a description counts, by size, time and contents."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import spikeinterface.core as si
 
+from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.fingerprints import SMALL_BYTES, fingerprint_files, names_of_files_behind
 
 
@@ -25,6 +27,15 @@ def overwrite(path, position, content):
         handle.seek(position)
         handle.write(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_what_may_not_be_read_is_told(data, monkeypatch):
+    def refuse(self, *_arguments, **_options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    with pytest.raises(InputError, match=r"small\.npy: cannot be read \(Permission denied\)"):
+        fingerprint_files(data, ["folder"])
 
 
 @pytest.mark.parametrize(
