@@ -1,24 +1,17 @@
 """Stretches of the recording's traces: of raw files only the bytes asked for, through SpikeInterface elsewhere."""
 
-import contextlib
-import os
 import threading
-import weakref
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.raw_files import TraceBuffer
 
 # What readers and codecs say of broken files, and chains of arguments that they cannot work with.
 _OF_READERS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+NUM_READERS = 2  # one waits for the disk while the other is about to ask
 KERNEL_DTYPES = (np.dtype("int16"), np.dtype("float32"))  # what kernels are compiled for; anything else becomes float32
-# Parts of a raw file that are no further apart than this are read in one go: they share a page, or nearly so.
-JOINED_BYTES = 4096
-# Before the end of what was read: the next stretch needs it, too, as a margin.
-KEPT_IN_CACHE_BYTES = 2**20
 
 
 class ReadCount:
@@ -40,20 +33,6 @@ class ReadCount:
             return self.bytes_needed, self.bytes_read
 
 
-class TraceBuffer:
-    """Memory that one stretch of traces after another is read into."""
-
-    def __init__(self):
-        self._memory = np.empty(0, dtype=np.uint8)
-
-    def array(self, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        """An array with whatever the memory holds; the next one takes its place."""
-        num_bytes = shape[0] * shape[1] * dtype.itemsize
-        if self._memory.size < num_bytes:
-            self._memory = np.empty(num_bytes, dtype=np.uint8)
-        return self._memory[:num_bytes].view(dtype).reshape(shape)
-
-
 class TraceSource(Protocol):
     """Where traces come from. `read` must be safe to call from several threads at once."""
 
@@ -68,6 +47,7 @@ class TraceSource(Protocol):
     is_raw: bool  # True: only what is asked for is read, so small windows are cheap
     fixed_chunk_samples: int | None  # where values depend on where traces are cut: cut here, whatever the caller likes
     most_at_once: int | None  # how many stretches fit into memory; None: as many as there are threads
+    num_readers: int  # threads that only read, ahead of those that work: where reading waits for the disk
     reads: ReadCount
 
     def read(
@@ -93,83 +73,6 @@ class TraceSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class RawFile:
-    """One raw binary file of one segment, time first."""
-
-    path: str
-    dtype: np.dtype
-    num_channels: int
-    header_bytes: int
-    num_samples: int
-
-    @property
-    def row_bytes(self) -> int:
-        """Of one sample of every channel."""
-        return self.num_channels * self.dtype.itemsize
-
-    def open(self) -> None:
-        """Open the file, before threads ask for it; it is closed when nothing refers to it any more."""
-        try:
-            _ = self._descriptor
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be opened ({error.strerror}).") from error
-
-    @cached_property
-    def _descriptor(self) -> int:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, descriptor)
-        # The system's own guess reads megabytes around each small window; what comes next is said in `expect`.
-        _advise(descriptor, 0, 0, "POSIX_FADV_RANDOM")
-        return descriptor
-
-    def fill(self, traces: np.ndarray, origin_sample: int, ranges: np.ndarray) -> int:
-        """Read the ranges to their places in `traces`, whose first row is `origin_sample`; the bytes read.
-
-        Raises
-        ------
-        InputError
-            The file is shorter than it was, gone, or cannot be read.
-        """
-        memory, num_bytes = memoryview(traces).cast("B"), 0
-        try:
-            for start, stop in self._joined(ranges):
-                content = memory[(start - origin_sample) * self.row_bytes : (stop - origin_sample) * self.row_bytes]
-                num_bytes += len(content)
-                self._read_into(content, self.header_bytes + start * self.row_bytes)
-        except OSError as error:
-            raise InputError(f"{self.path}: traces cannot be read ({error.strerror}).") from error
-        return num_bytes
-
-    def expect(self, ranges: np.ndarray) -> None:
-        """Ask the system to fetch the ranges while something else is being done."""
-        with contextlib.suppress(OSError):  # told by whoever reads them
-            for start, stop in self._joined(ranges):
-                position = self.header_bytes + start * self.row_bytes
-                _advise(self._descriptor, position, (stop - start) * self.row_bytes, "POSIX_FADV_WILLNEED")
-
-    def let_go(self, start_sample: int, stop_sample: int) -> None:
-        """Tell the system that what was read will not be read again soon, so that something else may have the room."""
-        start = max(0, self.header_bytes + start_sample * self.row_bytes - KEPT_IN_CACHE_BYTES)
-        num_bytes = self.header_bytes + stop_sample * self.row_bytes - KEPT_IN_CACHE_BYTES - start
-        if num_bytes > 0:
-            with contextlib.suppress(OSError):
-                _advise(self._descriptor, start, num_bytes, "POSIX_FADV_DONTNEED")
-
-    def _joined(self, ranges: np.ndarray) -> list[list[int]]:
-        return merge_ranges(ranges, JOINED_BYTES // self.row_bytes).tolist()
-
-    def _read_into(self, content: memoryview, position: int) -> None:
-        while content:  # a read may stop short
-            num_bytes = os.preadv(self._descriptor, [content], position)
-            if num_bytes == 0:
-                raise InputError(
-                    f"{self.path}: ends at byte {position}, but there were {len(content)} bytes more when the run "
-                    "began: it was cut short meanwhile. Copy it again or run preprocessing again."
-                )
-            content, position = content[num_bytes:], position + num_bytes
-
-
 class RawTraces:
     """Traces of a plain binary recording, one raw file per segment."""
 
@@ -186,8 +89,12 @@ class RawTraces:
         self.sampling_frequency_hz = float(sampling_frequency_hz)
         self.dtype = self.files[0].dtype
         self.reads = ReadCount()
-        self.is_larger_than_memory = False  # then nothing is kept in the page cache for the next pass
+        self.is_larger_than_memory = False  # then no pass finds in the page cache what the one before it read
         _take_scaling(self, gains, offsets)
+
+    @property
+    def num_readers(self):
+        return NUM_READERS if self.is_larger_than_memory else 0
 
     @property
     def num_bytes(self) -> int:
@@ -195,20 +102,25 @@ class RawTraces:
         return sum(file.num_samples * file.row_bytes for file in self.files)
 
     def read(self, segment_index, start_sample, stop_sample, ranges=None, buffer=None):
-        file = self.files[segment_index]
-        shape = (stop_sample - start_sample, self.num_channels)
-        traces = (TraceBuffer() if buffer is None else buffer).array(shape, self.dtype)
+        file, buffer = self.files[segment_index], TraceBuffer() if buffer is None else buffer
         if ranges is None:
             ranges = np.array([[start_sample, stop_sample]])
-        num_bytes = file.fill(traces, start_sample, ranges)
+        found = file.read_past_cache(buffer, start_sample, stop_sample, ranges) if self.is_larger_than_memory else None
+        traces, num_bytes = found or self._read(file, buffer, start_sample, stop_sample, ranges)
         self.reads.add(int((ranges[:, 1] - ranges[:, 0]).sum()) * file.row_bytes, num_bytes)
-        if self.is_larger_than_memory:
-            file.let_go(start_sample, stop_sample)
         traces.flags.writeable = False
         return traces
 
+    def _read(self, file, buffer, start_sample, stop_sample, ranges):
+        traces = buffer.array((stop_sample - start_sample, self.num_channels), self.dtype)
+        num_bytes = file.fill(traces, start_sample, ranges)
+        if self.is_larger_than_memory:
+            file.let_go(start_sample, stop_sample)
+        return traces, num_bytes
+
     def expect(self, segment_index, ranges):
-        self.files[segment_index].expect(ranges)
+        if not self.is_larger_than_memory:  # else readers are ahead
+            self.files[segment_index].expect(ranges)
 
 
 class RecordingTraces:
@@ -223,6 +135,7 @@ class RecordingTraces:
     """
 
     is_raw = False
+    num_readers = 0
 
     def __init__(self, recording, gains, offsets, fixed_chunk_samples=None, most_at_once=None):
         self._recording = recording
@@ -260,32 +173,8 @@ class RecordingTraces:
         """Nothing: SpikeInterface reads when it is asked."""
 
 
-def merge_ranges(ranges: np.ndarray, most_apart: int = 0) -> np.ndarray:
-    """int64 (num_merged, 2), ascending: half-open ranges, with those joined that overlap or are at most so far apart.
-
-    Parameters
-    ----------
-    ranges : int64 (num_ranges, 2)
-        In any order; empty ones (stop <= start) are left out.
-    most_apart : int
-    """
-    ranges = ranges[ranges[:, 1] > ranges[:, 0]]
-    if len(ranges) < 2:
-        return ranges
-    ranges = ranges[np.argsort(ranges[:, 0], kind="stable")]
-    stops = np.maximum.accumulate(ranges[:, 1])
-    is_first = np.concatenate([[True], ranges[1:, 0] - stops[:-1] > most_apart])
-    is_last = np.concatenate([is_first[1:], [True]])
-    return np.stack([ranges[is_first, 0], stops[is_last]], axis=1)
-
-
 def _take_scaling(source, gains, offsets) -> None:
     source.gains = np.ascontiguousarray(gains, dtype=np.float32)
     source.offsets = np.ascontiguousarray(offsets, dtype=np.float32)
     source.exact_gains = np.ascontiguousarray(gains, dtype=np.float64)
     source.exact_offsets = np.ascontiguousarray(offsets, dtype=np.float64)
-
-
-def _advise(descriptor: int, position: int, num_bytes: int, advice: str) -> None:
-    if hasattr(os, "posix_fadvise"):  # not on every system
-        os.posix_fadvise(descriptor, position, num_bytes, getattr(os, advice))

@@ -8,16 +8,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "ephys_postprocess"
 NAME = PACKAGE.name
 
-# Room: the rooms that its modules may import from. What is on the landing (records, traces, errors) is a room of one.
+# Room: the rooms that its modules may import from. What is on the landing (records, errors, …) is a room of one.
 # A room is the longest of these names that a module's path begins with.
 _LANDING = {"errors", "records"}
 _COMPUTES = {*_LANDING, "kernels", "machine.threads", "machine.free_memory"}
 MAY_KNOW = {
     "errors": set(),
     "records": set(),
-    "traces": {"errors"},
+    "raw_files": {"errors", "machine.page_cache"},
+    "traces": {"errors", "raw_files"},
     "kernels": {"machine.kept_code"},
-    "stages/traces": {*_COMPUTES, "traces"},
+    "stages/traces": {*_COMPUTES, "raw_files", "traces"},
     "stages/spike_trains": {*_COMPUTES, "stages/quality"},
     "stages/templates": {*_COMPUTES, "traces", "stages/traces"},
     "stages/locations": {*_COMPUTES, "stages/traces"},
@@ -25,7 +26,7 @@ MAY_KNOW = {
     "stages/quality": {*_COMPUTES},
     "parameters": {"errors"},
     "machine": {"errors", "parameters"},
-    "inputs": {*_LANDING, "traces", "machine", "parameters"},
+    "inputs": {*_LANDING, "raw_files", "traces", "machine", "parameters"},
     "results": {*_LANDING, "traces", "machine", "parameters", "inputs"},
     "engine": {*_LANDING, "traces", "machine", "parameters", "inputs", "results", "stages"},
     "report": {*_LANDING, "parameters", "machine", "inputs", "results"},

@@ -139,7 +139,8 @@ def _chunk_samples(traces: TraceSource, execution: Execution) -> int:
     if isinstance(traces, RawTraces):
         traces.is_larger_than_memory = traces.num_bytes > available_memory_bytes()
     asked = execution.chunk_samples(rate_hz, traces.num_channels, itemsize)
-    fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, execution.num_threads)
+    num_chunks = execution.num_threads + traces.num_readers
+    fitting = chunk_that_fits(asked, traces.num_channels, itemsize, rate_hz, num_chunks)
     if fitting < asked:
         logger.warning(
             "  Too little memory for chunks of %.3g s: traces are read %.3g s at a time.",

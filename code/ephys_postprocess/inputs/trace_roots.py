@@ -16,7 +16,7 @@ import spikeinterface.core as si
 from spikeinterface.core.binaryrecordingextractor import BinaryRecordingSegment
 from spikeinterface.core.zarrextractors import ZarrRecordingSegment
 
-from ephys_postprocess.traces import RawFile
+from ephys_postprocess.raw_files import RawFile
 
 MAX_CHUNK_BYTES = 2**28  # larger ones are decoded piece by piece, as often as that takes
 MAX_KEPT_BYTES = 2**29  # of decoded chunks, unless there are many threads

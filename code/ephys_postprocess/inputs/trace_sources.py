@@ -4,8 +4,9 @@ import numpy as np
 import spikeinterface.core as si
 
 from ephys_postprocess.inputs.trace_roots import is_chain
+from ephys_postprocess.raw_files import RawFile
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.traces import KERNEL_DTYPES, RawFile, RawTraces, RecordingTraces, TraceSource
+from ephys_postprocess.traces import KERNEL_DTYPES, RawTraces, RecordingTraces, TraceSource
 
 PLAIN_BINARY = (si.BinaryRecordingExtractor, si.BinaryFolderRecording)
 # What a chain of preprocessors returns near the ends of a stretch depends on where these are, so they are a part of the

@@ -5,6 +5,8 @@ import numpy as np
 from ephys_postprocess.kernels._jit import fused_kernel, kernel
 from ephys_postprocess.kernels._octet_loops import OCTET, lane_products
 
+_HIGHEST_BITS = np.int32(2**31 - 1)  # of no float that is a number
+
 
 @kernel
 def cut_windows(traces, first_rows, channels, windows):
@@ -63,7 +65,7 @@ def project_windows(traces, first_rows, groups, octet_starts, places, prototype,
 
 
 @kernel
-def locate_on_grid(products, groups, grid, quantile, similarities, similarity_bits, picked, locations_um):
+def locate_on_grid(products, groups, grid, quantile, similarities, similarity_bits, picked, best, locations_um):
     """Weighted mean of the grid positions whose imagined source resembles the spike best.
 
     Each position and layer has a similarity: the spike's products times the position's weights. Negative ones are
@@ -84,7 +86,7 @@ def locate_on_grid(products, groups, grid, quantile, similarities, similarity_bi
         0 … 1, of the similarities that are not negative.
     similarities, similarity_bits : float32 and int32 (num_layers * most positions,)
         Room to work in: two views of the same bytes. Floats that are not negative sort as their bits do.
-    picked : int64 (num_layers * most positions,)
+    picked, best : int64 and int32 (num_layers * most positions,)
         Room to work in.
     locations_um : float64 (num_spikes, 3)
         Filled with x, y, z; zeros where no similarity is positive.
@@ -98,7 +100,7 @@ def locate_on_grid(products, groups, grid, quantile, similarities, similarity_bi
         num_positions = grid.num_positions[group]
         size = num_positions * grid.z_factors.size
         _fill_similarities(products[spike], group, grid, similarities[:size])
-        num_picked, threshold = _pick_best(similarity_bits[:size], similarities[:size], quantile, picked)
+        num_picked, threshold = _pick_best(similarity_bits[:size], quantile, picked, best)
         x_sum, y_sum, z_sum, total = 0.0, 0.0, 0.0, 0.0
         for index in range(num_picked):
             similarity = similarities[picked[index]]
@@ -136,8 +138,8 @@ def _fill_similarities(products, group, grid, similarities):
 
 
 @kernel
-def _pick_best(bits, values, quantile, picked):
-    """(num_picked, threshold): `picked` gets every index at or above the threshold, and some below.
+def _pick_best(bits, quantile, picked, best):
+    """(num_picked, threshold): `picked` gets every index at or above the threshold, and some below; `best` their bits.
 
     The threshold is numpy's linear percentile of the values that are not negative, with its float32 arithmetic.
     """
@@ -153,7 +155,10 @@ def _pick_best(bits, values, quantile, picked):
     fraction = virtual_rank - below
     rank = num_kept - below
     num_picked = _collect_highest(bits, highest, rank, picked)
-    lower, upper = _two_order_statistics(values, picked[:num_picked], rank)
+    for index in range(num_picked):
+        best[index] = bits[picked[index]]
+    lower_bits, upper_bits = _two_order_statistics(best[:num_picked], rank)
+    lower, upper = np.int32(lower_bits).view(np.float32), np.int32(upper_bits).view(np.float32)
     if fraction < 0.5:
         return num_picked, lower + (upper - lower) * np.float32(fraction)
     return num_picked, upper - (upper - lower) * np.float32(1.0 - fraction)
@@ -184,32 +189,26 @@ def _collect_highest(bits, highest, rank, picked):
 
 
 @kernel
-def _two_order_statistics(values, picked, rank):
-    """The `rank`-th highest of the picked values, and the one above it (itself where it is the highest)."""
-    num_below = picked.size - rank
-    lower, num_ties = _smallest_above(values, picked, np.float32(-1.0))
+def _two_order_statistics(bits, rank):
+    """The `rank`-th highest value, and the one above it (itself where it is the highest), both as bits."""
+    num_below = bits.size - rank
+    lower, num_ties = _smallest_above(bits, np.int32(-1))
     while num_below >= num_ties:
         num_below -= num_ties
-        lower, num_ties = _smallest_above(values, picked, lower)
+        lower, num_ties = _smallest_above(bits, lower)
     if num_below + 1 < num_ties:
         return lower, lower
-    upper, num_ties = _smallest_above(values, picked, lower)
-    if num_ties == 0:
-        return lower, lower
-    return lower, upper
+    upper, num_ties = _smallest_above(bits, lower)
+    return lower, upper if num_ties else lower
 
 
 @kernel
-def _smallest_above(values, picked, floor):
-    """(value, count): the smallest picked value above `floor` and how often it occurs; (inf, 0) if there is none."""
-    smallest = np.float32(np.inf)
+def _smallest_above(bits, floor):
+    """(value, count): the smallest above `floor`, which is not the largest there can be, and how often it occurs."""
+    smallest = _HIGHEST_BITS
+    for index in range(bits.size):
+        smallest = np.int32(min(smallest, bits[index] if bits[index] > floor else _HIGHEST_BITS))
     count = 0
-    for index in picked:
-        value = values[index]
-        if value > floor:
-            if value < smallest:
-                smallest = value
-                count = 1
-            elif value == smallest:
-                count += 1
+    for index in range(bits.size):
+        count += bits[index] == smallest
     return smallest, count

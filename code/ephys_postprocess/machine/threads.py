@@ -87,6 +87,13 @@ class _Crew:
             return next(self._todo, None)
 
 
+def start_threads(run: Callable[[], None], num_threads: int) -> list[threading.Thread]:
+    """Start threads that call `run`: fewer, or none, where a limit on processes leaves no more."""
+    threads: list[threading.Thread] = []
+    _start(run, num_threads, threads)
+    return threads
+
+
 def _start(run: Callable[[], None], num_threads: int, threads: list[threading.Thread]) -> None:
     """Start threads, and put them on the list: fewer, or none, where a limit on processes leaves no more."""
     for _ in range(num_threads):

@@ -12,7 +12,9 @@ from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.trace_roots import DecodedChunks, guard_roots, is_chain, root_segments
 from ephys_postprocess.inputs.trace_sources import trace_source
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.stages.traces.trace_pass import Windows, for_each_stretch, plan_stretches, run_trace_pass
+from ephys_postprocess.stages.traces.reading import for_each_stretch
+from ephys_postprocess.stages.traces.stretches import Windows, plan_stretches
+from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
 
 RATE_HZ, CHUNK_SAMPLES, NUM_CHUNKS = 1000.0, 1000, 12
 

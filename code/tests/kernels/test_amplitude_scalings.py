@@ -33,6 +33,7 @@ class ArrayTraces:
     is_raw = False
     sampling_frequency_hz = SAMPLING_HZ
     fixed_chunk_samples = most_at_once = None
+    num_readers = 0
 
     def __init__(self, segments):
         self.segments = segments

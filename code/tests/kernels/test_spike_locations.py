@@ -105,7 +105,8 @@ def test_threshold_is_numpys_percentile(seed, size, quantile):
     values = rng.integers(-3, 6, size).astype(np.float32)  # few values, many ties
     values += rng.random(size, dtype=np.float32) * np.float32(seed % 2)
     picked = np.empty(size, dtype=np.int64)
-    num_picked, threshold = kernels._pick_best(values.view(np.int32), values, quantile, picked)
+    best = np.empty(size, dtype=np.int32)
+    num_picked, threshold = kernels._pick_best(values.view(np.int32), quantile, picked, best)
     kept = values[values >= 0]
     expected = np.percentile(kept, 100 * quantile) if kept.size else 0.0
     np.testing.assert_allclose(threshold, expected, rtol=1e-6)

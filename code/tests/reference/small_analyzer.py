@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ephys_postprocess.raw_files import RawFile
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.traces import RawFile, RawTraces, RecordingTraces
+from ephys_postprocess.traces import RawTraces, RecordingTraces
 
 
 class ArrayTraces:
@@ -22,6 +23,7 @@ class ArrayTraces:
         self.exact_gains, self.exact_offsets = np.float64(self.gains), np.float64(self.offsets)
         self.is_raw = is_raw
         self.fixed_chunk_samples = self.most_at_once = None
+        self.num_readers = 0
         self.num_reads = [np.zeros(length, dtype=int) for length in self.segment_lengths]
 
     def read(self, segment_index, start_sample, stop_sample, ranges=None, buffer=None):

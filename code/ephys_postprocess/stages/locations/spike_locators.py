@@ -200,6 +200,7 @@ def locate_on_grid(products, groups, grid, quantile):
         similarities,
         similarities.view(np.int32),
         np.empty(room, dtype=np.int64),
+        np.empty(room, dtype=np.int32),
         found,
     )
     return found

@@ -1,20 +1,11 @@
 """Average templates of selected spikes straight from the traces, without keeping a waveform."""
 
-from functools import partial
-
 import numpy as np
 
 from ephys_postprocess.kernels.waveforms import sum_windows
-from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.traces.trace_pass import (
-    InTurn,
-    Stretch,
-    Windows,
-    for_each_stretch,
-    plan_stretches,
-    read_side_by_side,
-)
+from ephys_postprocess.stages.traces.reading import InOrder, InTurn, for_each_stretch
+from ephys_postprocess.stages.traces.stretches import Stretch, Windows, plan_stretches
 from ephys_postprocess.stages.traces.waveforms import WaveformSelection, gather_stretch
 from ephys_postprocess.traces import TraceSource
 
@@ -42,7 +33,7 @@ def average_dense_templates(
         Ascending rows of `spikes`.
     num_samples_before, num_samples_after : int
     chunk_samples : int
-        Spikes of so many samples are read for at a time; the windows of `num_threads` chunks are in memory.
+        Spikes of so many samples are read for at a time; `num_threads` such chunks are in memory.
     num_threads : int
 
     Returns
@@ -63,16 +54,21 @@ def average_dense_templates(
     sum_dtype = _sum_dtype(traces, counts, np.float64 if traces.offsets.any() else np.float32)
     sums = np.zeros((spikes.num_units, selection.num_samples, traces.num_channels), sum_dtype)
 
-    def add(part, pieces):
-        """A thread has units of its own: their sums are one after another in memory, and no two threads share one."""
-        for stretch, window in pieces:
-            rows = np.arange(*stretch.rows_of(trains))
-            rows = rows[trains.unit_indices[rows] % num_threads == part]
-            first_rows = trains.samples[rows] - num_samples_before - stretch.origin_sample
-            sum_windows(window, first_rows, trains.unit_indices[rows], 0, traces.num_channels, sums)
+    # Sums of floats depend on their order. Units fall into parts; each part's sums take the stretches in turn, while
+    # another thread is at another part, or reads.
+    orders = [InOrder() for _ in range(num_threads)]
 
-    for pieces in read_side_by_side(traces, plan_stretches(traces, [selection.windows], chunk_samples), num_threads):
-        map_in_threads(partial(add, pieces=pieces), range(num_threads), num_threads)
+    def add(stretch, window):
+        rows = np.arange(*stretch.rows_of(trains))
+        parts = trains.unit_indices[rows] % num_threads
+        for part, order in enumerate(orders):
+            own = rows[parts == part]
+            first_rows = trains.samples[own] - num_samples_before - stretch.origin_sample
+            with order.turn_of(stretch.index):
+                sum_windows(window, first_rows, trains.unit_indices[own], 0, traces.num_channels, sums)
+
+    stretches = plan_stretches(traces, [selection.windows], chunk_samples)
+    for_each_stretch(traces, stretches, add, num_threads, orders)
     return _divide_in_place(sums, counts)
 
 

@@ -14,13 +14,9 @@ import numpy as np
 from ephys_postprocess.kernels.waveforms import gather_windows, scale_windows
 from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import Sparsity, SpikeTrains
-from ephys_postprocess.stages.traces.trace_pass import (
-    Stretch,
-    Windows,
-    for_each_stretch,
-    plan_stretches,
-    refuse_not_finite,
-)
+from ephys_postprocess.stages.traces.reading import for_each_stretch
+from ephys_postprocess.stages.traces.stretches import Stretch, Windows, plan_stretches
+from ephys_postprocess.stages.traces.trace_pass import refuse_not_finite
 from ephys_postprocess.traces import TraceSource
 
 # What one thread gathers before it hands on: a second of windows of an ordinary probe.

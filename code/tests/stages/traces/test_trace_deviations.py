@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reference import trace_moments as reference
 from reference.small_analyzer import ArrayTraces
 
-from ephys_postprocess.kernels.trace_moments import add_moments
+from ephys_postprocess.kernels.trace_moments import add_count_moments, add_moments
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
@@ -30,21 +30,35 @@ class Margin:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([np.int16, np.float32]))
-def test_moments_equal_reference(seed, num_samples, dtype):
+@given(st.integers(0, 10**6), st.integers(0, 40))
+def test_moments_equal_reference(seed, num_samples):
     generator = np.random.default_rng(seed)
-    traces = generator.integers(-(2**15), 2**15, (num_samples, 3)).astype(dtype)
+    traces = generator.integers(-(2**15), 2**15, (num_samples, 3)).astype(np.float32)
     shifts = generator.integers(-100, 100, 3).astype(np.float64)
     expected, got = np.ones((2, 2, 3))
     reference.add_moments(traces, shifts, *expected)
     add_moments(traces, shifts, *got)
-    np.testing.assert_array_equal(got, expected)  # whole numbers, also as float32
+    np.testing.assert_array_equal(got, expected)  # whole numbers
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 40), st.integers(0, 2**15))
+def test_count_moments_equal_reference(seed, num_samples, size):
+    traces = np.random.default_rng(seed).integers(-size, size, (num_samples, 3), endpoint=True)
+    traces = np.clip(traces, -(2**15), 2**15 - 1).astype(np.int16)
+    expected, got = np.ones((2, 2, 3), dtype=np.int64)
+    reference.add_count_moments(traces, *expected)
+    add_count_moments(traces, *got)
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_moments_by_hand():
     sums, squares = np.zeros((2, 1))
-    add_moments(np.array([[3], [5], [1]], np.int16), np.array([2.0]), sums, squares)
+    add_moments(np.array([[3], [5], [1]], np.float32), np.array([2.0]), sums, squares)
     assert (sums[0], squares[0]) == (1 + 3 - 1, 1 + 9 + 1)
+    sums, squares = np.zeros((2, 1), dtype=np.int64)
+    add_count_moments(np.array([[3], [5], [1], [-32768], [-32768]], np.int16), sums, squares)
+    assert (sums[0], squares[0]) == (3 + 5 + 1 - 2**16, 9 + 25 + 1 + 2**31)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
