@@ -74,6 +74,7 @@ def compute_for_all_spikes(work: Workspace, wanted: dict[str, dict], *, watch_tr
     watcher = TraceDeviations(work.traces) if watch_traces else None
     extensions = {name: work.begin(name, params) for name, params in wanted.items()}
     consumers = {name: function_of(_record(name))(work, extension) for name, extension in extensions.items()}
+    work.spikes.let_order_go()  # here memory is fullest: every spike's values are in it, and nobody asks for the order
     run_trace_pass(
         work.traces,
         work.spikes,

@@ -69,7 +69,7 @@ class Correlograms(_AnyCorrelograms):
     has_picture = True
 
     def stored_bytes(self, size: ResultSize) -> float:
-        return 50 * size.num_units**2
+        return self.window_ms / self.bin_ms * size.num_units**2  # few counts need more than a byte
 
 
 class AutoCorrelograms(_AnyCorrelograms):

@@ -15,6 +15,7 @@ from ephys_postprocess.kernels import correlograms as correlogram_kernel
 from ephys_postprocess.kernels import spike_coincidence as coincidence_kernel
 from ephys_postprocess.kernels.censored_period import keep_outside_period
 from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.stages.quality import valid_unit_periods as periods_stage
 from ephys_postprocess.stages.quality.refractory_metrics import rp_violation
 from ephys_postprocess.stages.quality.sd_ratio import _outside_censored_period
 from ephys_postprocess.stages.quality.spike_train_metrics import synchrony
@@ -217,6 +218,34 @@ def test_pairs_across_the_end_of_a_period_do_not_count():
     expected = 1 - np.sqrt(1 - 200 / np.array([5**2 * 20, 4**2 * 20]))
     np.testing.assert_array_equal(periods.fps, expected)
     np.testing.assert_array_equal(periods.fns, [1.0, 1.0])  # unknown: too few spikes
+
+
+def test_periods_do_not_depend_on_how_many_units_are_looked_at_together(monkeypatch):
+    rng = np.random.default_rng(0)
+    spikes = make_trains(
+        rng.integers(0, 5, 3000) * 2,  # every other unit is silent
+        rng.integers(0, 4000, 3000),
+        rng.integers(0, 2, 3000),
+        num_units=10,
+        lengths=(4000, 4000),
+    )
+    amplitudes = rng.normal(2, 1, 3000).astype(np.float32)
+    found = []
+    for at_once in (10_000, 1000, 1):
+        monkeypatch.setattr(periods_stage, "SPIKES_AT_ONCE", at_once)
+        options = {"period_duration_s_absolute": 0.5, "minimum_valid_period_duration": 0.5, "minimum_n_spikes": 10}
+        options |= {"fp_threshold": 1.1, "fn_threshold": 1.1}
+        without = ("method", "user_defined_periods")
+        found.append(
+            valid_unit_periods(
+                spikes, amplitudes, **declared.of_extension("valid_unit_periods", without=without, **options)
+            )
+        )
+    assert found[0].valid_unit_periods.size
+    assert (np.diff(found[0].all_periods["segment_index"]) >= 0).all()
+    for other in found[1:]:
+        for name in ("valid_unit_periods", "all_periods", "fps", "fns"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(found[0], name))
 
 
 @pytest.mark.parametrize(("minimum", "expected_starts"), [(0, [0, 200]), (10, [0, 200]), (11, [0]), (21, [])])

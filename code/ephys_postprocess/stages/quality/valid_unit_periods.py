@@ -23,6 +23,9 @@ PERIOD_DTYPE = np.dtype(
     ]
 )  # SpikeInterface's unit_period_dtype
 
+# Units are looked at some at a time: their spikes in order, with what tells violations, take 60 bytes each.
+SPIKES_AT_ONCE = 2**17
+
 
 @dataclass(frozen=True)
 class ValidUnitPeriods:
@@ -84,30 +87,44 @@ def valid_unit_periods(
     """
     if period_mode not in ("absolute", "relative"):
         raise ParameterError(f"valid_unit_periods.period_mode: must be absolute or relative (got {period_mode!r}).")
-    periods, wide_periods = _divide(
-        spikes,
+    division = (
         period_duration_s_absolute,
         period_target_num_spikes,
         period_mode == "relative",
         relative_margin_size,
         min_num_periods_relative,
     )
-    ordered, part_edges, rows = _rows_of_periods(spikes, wide_periods)
-    periods_ms = refractory_period_ms, censored_period_ms
-    fps = _false_positives(
-        spikes.samples[ordered], part_edges, wide_periods, rows, spikes.sampling_frequency_hz, *periods_ms
-    )
-    positive = _made_positive(amplitude_scalings[ordered], part_edges)
-    fns = fraction_missing(positive, rows, num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio)
-    fps, fns = (np.where(np.isnan(rates), 1.0, rates) for rates in (fps, fns))
-    has_enough = rows[:, 1] - rows[:, 0] >= minimum_n_spikes
-    valid = periods[has_enough & (fps < fp_threshold) & (fns < fn_threshold)]
+    histogram = num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio
+    groups = [
+        _rated_periods(
+            spikes, amplitude_scalings, group, division, (refractory_period_ms, censored_period_ms), histogram
+        )
+        for group in spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)]
+    ]
+    periods, num_spikes, fps, fns = (np.concatenate(arrays) for arrays in zip(*groups, strict=True))
+    by_segment = np.argsort(periods["segment_index"], kind="stable")  # units ascend from group to group
+    periods, num_spikes, fps, fns = (array[by_segment] for array in (periods, num_spikes, fps, fns))
+    valid = periods[(num_spikes >= minimum_n_spikes) & (fps < fp_threshold) & (fns < fn_threshold)]
     if user_defined_periods is not None:
         valid = np.concatenate([valid, user_defined_periods.astype(PERIOD_DTYPE)])
     merged = merge_touching(valid)
     lengths = merged["end_sample_index"] - merged["start_sample_index"]
     is_long = lengths >= int(minimum_valid_period_duration * spikes.sampling_frequency_hz)
     return ValidUnitPeriods(merged[is_long], periods, fps, fns)
+
+
+def _rated_periods(spikes, amplitude_scalings, group, division, periods_ms, histogram):
+    """Periods of the units first:last with their numbers of spikes, margins included, and both rates; 1 if unknown."""
+    rows, first_unit = spikes.rows_of_units(*group), group[0]
+    own = spikes.of_units(*group)
+    periods, wide_periods = _divide(own, *division)
+    ordered, part_edges, pieces = _rows_of_periods(own, wide_periods)
+    samples = own.samples[ordered]
+    fps = _false_positives(samples, part_edges, wide_periods, pieces, own.sampling_frequency_hz, *periods_ms)
+    fns = fraction_missing(_made_positive(amplitude_scalings[rows[ordered]], part_edges), pieces, *histogram)
+    fps, fns = (np.where(np.isnan(rates), 1.0, rates) for rates in (fps, fns))
+    periods["unit_index"] += first_unit
+    return periods, pieces[:, 1] - pieces[:, 0], fps, fns
 
 
 def _divide(spikes, duration_s, target_num_spikes, is_relative, margin, min_num_periods):
@@ -171,7 +188,6 @@ def _false_positives(samples, part_edges, periods, rows, frequency, refractory_p
 
 
 def _made_positive(amplitudes, part_edges):
-    amplitudes = amplitudes.copy()
     for start, stop in itertools.pairwise(part_edges):
         if stop > start and np.median(amplitudes[start:stop]) < 0:
             amplitudes[start:stop] *= -1
