@@ -94,7 +94,16 @@ can_make_in() {
     mkdir -p -- "$1" 2>/dev/null && touch -- "$1/.writable" 2>/dev/null && rm -f -- "$1/.writable"
 }
 
+# Whatever the caller's umask, nobody else may write where the interpreter lies that we run.
 find_python() { # code folder, lock file name
+    local mask
+    mask="$(umask)"
+    umask g-w,o-w
+    choose_python "$@"
+    umask "$mask"
+}
+
+choose_python() { # code folder, lock file name
     local lock_file="$1/$2" name cache candidate
     if [[ -n "${CAPSULE_PYTHON:-}" ]]; then
         return 0

@@ -53,6 +53,20 @@ def test_made_once_in_the_users_cache(find, tmp_path):
     assert find(XDG_CACHE_HOME=str(tmp_path / "x"))[1].is_relative_to(tmp_path / "x")
 
 
+def test_nobody_else_may_write_there_whatever_the_umask(find, tmp_path):
+    code, python, _ = find(prefix=("sh", "-c", 'umask 0; exec "$@"', "sh"), HOME=str(tmp_path / "record"))
+    assert code == 0
+    made = [folder for folder in python.parents if folder.is_relative_to(tmp_path / "record" / ".cache")]
+    assert {folder.name for folder in made if folder.exists()} >= {".cache", "ephys-postprocess"}
+    assert [folder for folder in made if folder.exists() and folder.stat().st_mode & 0o022] == []
+
+
+def test_the_callers_umask_is_kept_for_what_follows(tmp_path):
+    script = f"umask 007; source {CODE}/find_python.sh; CAPSULE_PYTHON=x find_python {CODE} requirements.lock; umask"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "0007"
+
+
 def test_without_home_the_password_file_knows_it(find, tmp_path):
     assert find()[1].is_relative_to(tmp_path / "record" / ".cache")
 
