@@ -19,6 +19,10 @@ class NotPlainError(Exception):
     """A file holds something other than texts, numbers, booleans and None; its message says what."""
 
 
+class NoArrayFileError(NotPlainError):
+    """A file has no header of a .npy file, such as what other systems leave beside one (`._group.npy`)."""
+
+
 def read_plain_objects(npy_file: Path) -> np.ndarray:
     """The array in a .npy file of Python objects, as numbers, booleans or texts.
 
@@ -46,7 +50,7 @@ def _read_header(file) -> tuple[tuple[int, ...], np.dtype]:
         read = np.lib.format.read_array_header_2_0 if version == (2, 0) else np.lib.format.read_array_header_1_0
         shape, _, dtype = read(file)
     except Exception as error:  # numpy hands a header to Python's parser
-        raise NotPlainError(f"it has no header of a .npy file ({error})") from error
+        raise NoArrayFileError(f"it is no .npy file ({error})") from error
     return shape, dtype
 
 
@@ -119,7 +123,8 @@ def _value(value):
         return _scalar(*value.arguments)
     if value is None or type(value) in (str, bool, int, float):
         return value
-    raise NotPlainError(f"it holds a {type(value).__name__.strip('_').lower()}")
+    name = type(value).__name__.strip("_").lower()
+    raise NotPlainError(f"it holds {'an' if name[0] in 'aeiou' else 'a'} {name}")
 
 
 def _scalar(dtype, content=b""):

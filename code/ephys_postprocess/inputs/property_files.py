@@ -17,7 +17,7 @@ from spikeinterface.core.zarrextractors import ZarrRecordingExtractor, ZarrSorti
 from ephys_postprocess.errors import InputError
 from ephys_postprocess.inputs.consent import ALLOW_PICKLE_SWITCH
 from ephys_postprocess.inputs.npy_files import holds_pickles
-from ephys_postprocess.inputs.plain_pickles import NotPlainError, read_plain_objects
+from ephys_postprocess.inputs.plain_pickles import NoArrayFileError, NotPlainError, read_plain_objects
 from ephys_postprocess.inputs.zarr_metadata import check_array
 
 # A recording that loses one of these has other numbers, so it is refused instead.
@@ -27,6 +27,10 @@ KEPT_BY_THE_PROBE = "contact_vector"  # saved by versions before 0.105
 
 class UnreadablePropertyError(Exception):
     """A property cannot be read; the message says why."""
+
+
+class ObjectsNotReadError(UnreadablePropertyError):
+    """It holds Python objects, which SpikeInterface would unpickle and we do not."""
 
 
 @contextmanager
@@ -87,10 +91,12 @@ def read_property_file(npy_file: Path, *, allow_pickle: bool) -> np.ndarray:
         raise UnreadablePropertyError(f"it cannot be read: {error}") from error
     try:
         return read_plain_objects(npy_file)
+    except NoArrayFileError as error:
+        raise UnreadablePropertyError(str(error)) from error
     except NotPlainError as error:
         if allow_pickle:
             return _unpickled(npy_file)
-        raise UnreadablePropertyError(
+        raise ObjectsNotReadError(
             f"{error}, and only texts, numbers, booleans and None are read without {ALLOW_PICKLE_SWITCH}"
         ) from error
 
@@ -128,7 +134,10 @@ def _leave_out(extractor, key: str, where: str, reason: Exception, note: Callabl
             f"{where}: {reason}. Amplitudes depend on it, so the recording is not opened. Attach the file again, "
             "or run preprocessing again."
         )
-    note(f"{where} was left out: {reason}.")
+    advice = ""
+    if isinstance(extractor, si.BaseRecording) and not isinstance(reason, ObjectsNotReadError):
+        advice = " SpikeInterface opens no recording with it, also not from the result: take it away, or save it again."
+    note(f"{where} was left out: {reason}.{advice}")
 
 
 @contextmanager

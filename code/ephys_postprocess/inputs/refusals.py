@@ -46,8 +46,8 @@ def refusal(source: Path | str, kind: type[InputError] = InputError):
         if "Contact positions must be unique" in str(error):
             raise kind(
                 f"{source}: contacts at one place, which SpikeInterface 0.105 does not load ({error}). Give each its "
-                "own (the wires of a tetrode: the corners of a square of 10 µm) with set_dummy_probe_from_locations "
-                "before the recording is saved, and save it again."
+                "own (the wires of a tetrode: the corners of a square of 10 µm) with set_dummy_probe_from_locations, "
+                "with axes='xz' where places differ in depth alone, before the recording is saved, and save it again."
             ) from error
         raise kind(
             f"{source}: cannot be opened ({type(error).__name__}: {error}). It must be as SpikeInterface saved it. "

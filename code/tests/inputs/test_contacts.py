@@ -78,6 +78,19 @@ def test_a_tetrode_on_one_spot_is_told_what_to_do(data):
         load(data)
 
 
+def test_places_that_differ_in_depth_alone_are_told_what_to_do_and_it_helps(data):
+    places = np.c_[np.zeros(4), np.zeros(4), [0.0, 20.0, 40.0, 60.0]]
+    recording = make_recording(probe=False)
+    recording.set_property("location", places)
+    save(data / "as it is", recording)
+    with pytest.raises(InputError, match=r"contacts at one place.*axes='xz' where places differ in depth alone"):
+        load(data / "as it is")
+    recording = make_recording(probe=False)
+    recording.set_dummy_probe_from_locations(places, axes="xz")
+    save(data / "as told", recording)
+    np.testing.assert_array_equal(load(data / "as told").recording_to_read.get_channel_locations(), places[:, [0, 2]])
+
+
 def test_usual_contacts_are_not_mentioned(data):
     save(data)
     assert not any("location" in note for note in load(data).notes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import spikeinterface.core as si
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -172,9 +173,24 @@ def test_a_corrupt_property_is_left_out_and_told_once(data, folder, content):
     save(data)
     (data / f"{folder}_{NAME}" / "properties" / "extra.npy").write_bytes(content)
     loaded = load(data)
-    assert [f"{folder}_{NAME}/properties/extra.npy was left out" in note for note in loaded.notes].count(True) == 1
+    (note,) = [note for note in loaded.notes if f"{folder}_{NAME}/properties/extra.npy was left out" in note]
+    assert "--allow-pickle" not in note
     for one in (loaded.recording_to_read, loaded.sorting):
         assert "extra" not in one.get_property_keys()
+    # The result holds the sorting itself, and only a link to the recording, which is of no use to SpikeInterface.
+    assert ("SpikeInterface opens no recording with it" in note) == (folder == "preprocessed")
+
+
+@pytest.mark.parametrize("values", [[1, 2], b"\x00\x05\x16\x07"], ids=["of another length", "a companion file"])
+def test_what_spikeinterface_does_not_open_is_told(data, values):
+    save(data)
+    if isinstance(values, bytes):
+        (data / f"preprocessed_{NAME}" / "properties" / "._group.npy").write_bytes(values)
+    else:
+        write(data / f"preprocessed_{NAME}", "extra", values)
+    assert any("SpikeInterface opens no recording with it" in note for note in load(data).notes)
+    with pytest.raises(Exception, match=r"size|pickle"):
+        si.load(data / f"preprocessed_{NAME}")
 
 
 @pytest.mark.parametrize("values", [["good"], "good", [["good"] * 3]])
