@@ -20,6 +20,7 @@ from ephys_postprocess.stages.quality.refractory_metrics import rp_violation
 from ephys_postprocess.stages.quality.sd_ratio import _outside_censored_period
 from ephys_postprocess.stages.quality.spike_train_metrics import synchrony
 from ephys_postprocess.stages.quality.valid_unit_periods import valid_unit_periods
+from ephys_postprocess.stages.spike_trains import isi_histograms as isi_stage
 from ephys_postprocess.stages.spike_trains.correlograms import PairCounter, auto_correlograms, correlograms
 from ephys_postprocess.stages.spike_trains.deduplicate import count_coincidences, deduplicate, template_peaks
 from ephys_postprocess.stages.spike_trains.isi_histograms import isi_histograms
@@ -111,6 +112,16 @@ def test_correlograms_by_hand():
     np.testing.assert_array_equal(bins, np.arange(-5, 6))
     np.testing.assert_array_equal(counts[0, 1], [1, 0, 0, 1, 0, 1, 0, 0, 0, 0])
     np.testing.assert_array_equal(counts[1, 0], [0, 0, 0, 0, 0, 1, 0, 1, 0, 0])  # lag 5 is outside on this side
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_intervals_do_not_depend_on_how_many_units_are_looked_at_together(monkeypatch, at_once):
+    rng = np.random.default_rng(0)
+    units, samples, segments = rng.integers(0, 5, 2000) * 2, rng.integers(0, 4000, 2000), rng.integers(0, 2, 2000)
+    spikes = make_trains(units, samples, segments, num_units=10, lengths=(4000, 4000))
+    together, _ = isi_histograms(spikes, 100.0, 5.0)
+    monkeypatch.setattr(isi_stage, "SPIKES_AT_ONCE", at_once)
+    np.testing.assert_array_equal(isi_histograms(spikes, 100.0, 5.0)[0], together)
 
 
 def test_isi_histogram_includes_its_last_edge():
