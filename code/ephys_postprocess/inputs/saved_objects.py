@@ -173,6 +173,8 @@ def _check_inner_description(file: Path, class_name: str, consent: Consent) -> N
     _check_lists_of_files(description["kwargs"], file)
     placed = with_absolute_paths(description, file.parent, [file.parent])
     for _, _, path in paths_in(placed):
+        if Path(path).is_dir():  # perhaps this very folder, and so on for ever
+            raise InputError(f"{file}: cannot be read: {path} is a folder where a file is to be. Attach it again.")
         check_file(Path(path), consent)
 
 

@@ -270,3 +270,13 @@ def test_a_probe_that_never_ends(data):
     pair = GivenPair(name="it", sorting=spikesorted(data), traces=preprocessed(data), probe=Path("/dev/zero"))
     with pytest.raises(InputError, match="/dev/zero: neither a file nor a folder"):
         open_traces_of(pair, spikesorted(data), Consent(), print)
+
+
+@pytest.mark.parametrize("name", ["", ".", "properties", "../spikesorted_block0_probeA_recording1"])
+def test_a_folder_in_place_of_a_raw_file_is_not_gone_round_in(data, name):
+    description = json.loads((preprocessed(data) / "binary.json").read_text())
+    description["kwargs"]["file_paths"] = [name]
+    (preprocessed(data) / "binary.json").write_text(json.dumps(description))
+    told = attempt(data)
+    assert told.outcome == "refused"
+    assert "where a file is to be" in told.text or "outside" in told.text
