@@ -145,6 +145,7 @@ def _begin_result(
 
 
 def _write_report(work: Workspace, files: ResultFiles, log: StageLog, data_process: dict) -> bool:
+    give_back_free_memory()  # the report reads every spike again
     with log.stage("report"):
         if "average_templates" in vars(work):  # they are in memory already; the store's would be decompressed
             work.data_of("templates")["average"] = work.average_templates

@@ -128,7 +128,7 @@ def _spikes(analyzer, extensions) -> Spikes:
         unit_indices=trains.unit_indices,
         segment_indices=trains.segment_indices,
         amplitudes=None if amplitudes is None else np.asarray(amplitudes[:], dtype=np.float32),
-        depths_um=None if locations is None else np.ascontiguousarray(locations[:]["y"], dtype=np.float32),
+        depths_um=None if locations is None else np.ascontiguousarray(locations["y"], dtype=np.float32),
         converter_steps=_converter_steps(analyzer),
     )
 
