@@ -26,6 +26,7 @@ def estimate_need(
     waveform_samples: int,
     extensions: Extensions,
     trace_dtype: np.dtype,
+    sampling_frequency_hz: float,
 ) -> Need:
     """Space for one recording's result and for its scratch file.
 
@@ -42,6 +43,7 @@ def estimate_need(
         What will be computed; each record says what it takes.
     trace_dtype : dtype
         int16 or float32.
+    sampling_frequency_hz : float
     """
     num_units = num_channels_by_unit.size
     size = ResultSize(
@@ -50,6 +52,7 @@ def estimate_need(
         unit_channels=int(num_channels_by_unit.sum()),
         waveform_channels=int(num_sampled_by_unit @ num_channels_by_unit),
         waveform_samples=waveform_samples,
+        sample_ms=1e3 / sampling_frequency_hz,
         compressed_share=COMPRESSED_SHARE_OF_FLOATS if trace_dtype.kind == "f" else COMPRESSED_SHARE_OF_INTEGERS,
     )
     arrays = sum(getattr(extensions, name).stored_bytes(size) for name in extensions)
@@ -72,6 +75,7 @@ def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray 
         _waveform_samples(inputs, extensions),
         extensions,
         inputs.traces.dtype,
+        inputs.traces.sampling_frequency_hz,
     )
 
 

@@ -21,6 +21,7 @@ class ResultSize:
     unit_channels: int  # channels of all units' sparsities together
     waveform_channels: int  # selected spikes, each times its unit's channels
     waveform_samples: int  # of one waveform
+    sample_ms: float  # from one sample to the next
     compressed_share: float  # what compression leaves of waveforms
 
 

@@ -69,7 +69,8 @@ class Correlograms(_AnyCorrelograms):
     has_picture = True
 
     def stored_bytes(self, size: ResultSize) -> float:
-        return self.window_ms / self.bin_ms * size.num_units**2  # few counts need more than a byte
+        num_bins = self.window_ms / max(self.bin_ms, size.sample_ms)  # none is shorter than a sample
+        return num_bins * size.num_units**2  # few counts need more than a byte
 
 
 class AutoCorrelograms(_AnyCorrelograms):

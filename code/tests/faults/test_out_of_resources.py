@@ -244,11 +244,23 @@ def test_the_estimate_counts_what_is_computed(tmp_path):
     import numpy as np
 
     arguments = (1000, np.array([500, 100]), np.array([4, 8]), 32, 90)
-    little = estimate_need(*arguments, only("templates"), np.dtype("int16"))
-    much = estimate_need(*arguments, only("templates", "waveforms"), np.dtype("int16"))
+    little = estimate_need(*arguments, only("templates"), np.dtype("int16"), 30_000.0)
+    much = estimate_need(*arguments, only("templates", "waveforms"), np.dtype("int16"), 30_000.0)
     assert little.results_bytes < much.results_bytes
     assert much.scratch_bytes == 600 * 90 * 8 * 2
     check_free_space(Need(1, 1), tmp_path, tmp_path)
+
+
+def test_bins_of_less_than_a_sample_are_not_counted_as_space():
+    import numpy as np
+
+    def needed(bin_ms):
+        bins = Extensions().correlograms.model_copy(update={"bin_ms": bin_ms})
+        asked = only("correlograms").model_copy(update={"correlograms": bins})
+        of_two = np.array([500, 100]), np.array([4, 8])
+        return estimate_need(1000, *of_two, 32, 90, asked, np.dtype("int16"), 20_000.0).results_bytes
+
+    assert needed(1e-9) == needed(0.05) > needed(0.1)
 
 
 def test_a_raw_file_cut_short_while_it_is_read_costs_no_other_recording(tiny_data, tmp_path, monkeypatch, caplog):
