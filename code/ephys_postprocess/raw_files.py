@@ -72,8 +72,8 @@ class RawFile:
         """Of the file without the system's page cache; None where its file system has no such thing."""
         if not hasattr(os, "O_DIRECT") or self.header_bytes % self.dtype.itemsize:
             return None
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+        try:  # the file that is open, whatever its path leads to by now
+            descriptor = os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
         except OSError:
             return None
         weakref.finalize(self, os.close, descriptor)
@@ -109,10 +109,14 @@ class RawFile:
         skipped = first % BLOCK_BYTES  # the disk reads whole blocks, to places that are multiples of blocks, too
         memory = buffer.aligned(skipped + stop - first + BLOCK_BYTES)
         content, num_bytes = memoryview(memory), 0
+        descriptor = self._direct_descriptor
+        if descriptor is None:
+            return None
         for start, end in self._joined(ranges):
             position = self.header_bytes + start * self.row_bytes
             size = (end - start) * self.row_bytes
-            if self._direct_descriptor is None or not self._read_blocks(content, first - skipped, position, size):
+            if not self._read_blocks(descriptor, content, first - skipped, position, size):
+                self.__dict__["_direct_descriptor"] = None  # for the next ones; others may be reading with it
                 return None
             num_bytes += size
         traces = memory[skipped : skipped + stop - first].view(self.dtype)
@@ -143,16 +147,15 @@ class RawFile:
                 raise self._cut_short(position, len(content))
             content, position = content[num_bytes:], position + num_bytes
 
-    def _read_blocks(self, memory: memoryview, origin: int, position: int, size: int) -> bool:
-        """Read the blocks with these bytes of the file, of which `memory` holds those from `origin` on."""
+    def _read_blocks(self, descriptor: int, memory: memoryview, origin: int, position: int, size: int) -> bool:
+        """Read the blocks with these bytes into `memory`, which begins at `origin`; False if the system refuses."""
         begin, stop = position - position % BLOCK_BYTES, position + size
         while begin < stop:  # a read may stop short
             content = memory[begin - origin : stop + -stop % BLOCK_BYTES - origin]
             try:
-                num_bytes = os.preadv(self._direct_descriptor, [content], begin)
+                num_bytes = os.preadv(descriptor, [content], begin)
             except OSError as error:
-                if error.errno == errno.EINVAL:  # the file system wants larger blocks, or has changed its mind
-                    self.__dict__["_direct_descriptor"] = None
+                if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # it wants larger blocks, or cannot after all
                     return False
                 raise InputError(f"{self.path}: traces cannot be read ({error.strerror}).") from error
             reached = begin + num_bytes

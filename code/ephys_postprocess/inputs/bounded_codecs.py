@@ -111,28 +111,27 @@ class _AsType(numcodecs.AsType):
         return super().decode(buf, out)
 
 
-class _Delta(numcodecs.Delta):
-    def decode(self, buf, out=None):
-        _check_wider(buf, self.astype, self.dtype)
-        return super().decode(buf, out)
-
-
 class _FixedScaleOffset(numcodecs.FixedScaleOffset):
     def decode(self, buf, out=None):
         _check_wider(buf, self.astype, np.promote_types(self.dtype, np.float64))  # on the way
         return super().decode(buf, out)
 
 
-class _Quantize(numcodecs.Quantize):
+class _FromNarrower:
+    """What decodes each value of `astype` to one of `dtype`."""
+
     def decode(self, buf, out=None):
         _check_wider(buf, self.astype, self.dtype)
         return super().decode(buf, out)
 
 
-class _Categorize(numcodecs.Categorize):
-    def decode(self, buf, out=None):
-        _check_wider(buf, self.astype, self.dtype)
-        return super().decode(buf, out)
+class _Delta(_FromNarrower, numcodecs.Delta): ...
+
+
+class _Quantize(_FromNarrower, numcodecs.Quantize): ...
+
+
+class _Categorize(_FromNarrower, numcodecs.Categorize): ...
 
 
 _OF_ANNOUNCED_SIZE = (_Blosc, _LZ4, _Zstd)

@@ -241,6 +241,15 @@ def test_reads_past_the_cache_that_stop_short_go_on(large, monkeypatch):
     np.testing.assert_array_equal(traces.read(0, 3, 2000), values[3:2000])
 
 
+def test_past_the_cache_it_is_the_file_that_was_opened(raw):
+    traces, values, path = raw
+    traces.is_larger_than_memory = True
+    path.rename(path.with_suffix(".moved"))
+    path.write_bytes(bytes(HEADER_BYTES + LENGTH * ROW_BYTES))  # another one under its name
+    np.testing.assert_array_equal(traces.read(0, 5, 900), values[5:900])
+    assert traces.files[0]._direct_descriptor is not None
+
+
 def test_a_file_cut_short_is_told_past_the_cache_too(large):
     traces, _, path, _ = large
     os.truncate(path, HEADER_BYTES + 1000 * ROW_BYTES + 5)
