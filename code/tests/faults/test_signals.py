@@ -116,7 +116,9 @@ def test_a_signal_while_the_environment_is_made(tmp_path):
     for name in ("python3", "python"):
         (tmp_path / name).write_text('#!/bin/sh\ncase "$1" in -) exit 1;; -c) exit 0;; esac\nexec sleep 60\n')
         (tmp_path / name).chmod(0o755)
-    surroundings = {"PATH": f"{tmp_path}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "tmp").mkdir()  # in the real one, an environment made before may lie
+    folders = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path / "tmp")}
+    surroundings = {"PATH": f"{tmp_path}:/usr/bin:/bin", **folders}
     for number in (signal.SIGTERM, signal.SIGINT):
         making = subprocess.Popen(
             [CODE / "run"],
