@@ -25,7 +25,7 @@ is_prepared() {
 import importlib.metadata, importlib.util, sys
 needed = ["numpy", "scipy", "pandas", "numba", "zarr", "pydantic", "spikeinterface", "sklearn", "aind_data_schema"]
 if sys.argv[1] == "requirements-test.lock":
-    needed += ["pytest", "hypothesis", "jsonschema", "networkx", "psutil", "phylib", "selenium"]
+    needed += ["pytest", "xdist", "hypothesis", "jsonschema", "networkx", "psutil", "phylib", "selenium"]
 ready = (3, 11) <= sys.version_info[:2] <= (3, 13) and all(importlib.util.find_spec(name) for name in needed)
 sys.exit(0 if ready and importlib.metadata.version("spikeinterface").startswith("0.105.") else 1)
 PY
