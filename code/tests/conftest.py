@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that a run of the tests fails for what was changed and for nothing else; new ones are
+# drawn with --hypothesis-profile=drawn.
+settings.register_profile("drawn")
+settings.register_profile("fixed", derandomize=True)
+settings.load_profile("fixed")
 
 CODE = Path(__file__).resolve().parent.parent
 # What the surroundings may say about cores; a test that wants them says so itself.

@@ -10,6 +10,8 @@ import pytest
 from faults.conftest import CODE
 from faults.scars import hidden, visible
 
+from ephys_postprocess.machine.stopping import GRACE_SECONDS
+
 
 @pytest.mark.parametrize("has_failed", [False, True])
 def test_a_signal_at_each_line_of_holding_and_publishing(tmp_path, has_failed):
@@ -129,11 +131,12 @@ def test_a_signal_while_the_environment_is_made(tmp_path):
         )
         assert "Setting up" in making.stderr.readline()
         making.send_signal(number)
-        assert "Stopped before anything was begun" in making.communicate(timeout=2)[1]
+        assert "Stopped before anything was begun" in making.communicate(timeout=20)[1]  # not the minute of its child
         assert making.returncode == 128 + number
 
 
 def test_a_signal_during_a_long_call_of_compiled_code_ends_it_by_force(tmp_path):
+    assert GRACE_SECONDS < 2  # of the two seconds that a run may take to end
     program = (
         f"import sys; sys.path.insert(0, {str(CODE)!r})\n"
         "import time\nfrom pathlib import Path\n"
@@ -153,7 +156,7 @@ def test_a_signal_during_a_long_call_of_compiled_code_ends_it_by_force(tmp_path)
     start = time.perf_counter()
     process.send_signal(signal.SIGTERM)
     texts = process.communicate(timeout=20)
-    assert time.perf_counter() - start < 2.5
+    assert time.perf_counter() - start < 15  # not the thirty seconds; by itself 1.4
     assert process.returncode == 143
     assert "Terminated" in texts[1]
     assert visible(tmp_path) == hidden(tmp_path) == []
@@ -172,5 +175,5 @@ def test_threads_stop_between_pieces():
 
     with pytest.raises(KeyboardInterrupt):
         map_in_threads(work, range(1000), 2)
-    assert len(done) < 50
+    assert len(done) < 500  # by itself fewer than ten
     assert threading.active_count() < 20

@@ -34,7 +34,8 @@ What a test tries counts as held only if the whole test passes.
 
 - **Kills** are SIGKILL, SIGTERM and SIGINT at random times, at the start of every stage and while an earlier result is
   replaced; a run that was done before the signal came is not counted. Survived: nothing partial under a final name;
-  after SIGTERM and SIGINT nothing half-made at all, within two seconds, exit 143 or 130.
+  after SIGTERM and SIGINT nothing half-made at all, exit 143 or 130; what holds a signal up is ended by force after
+  1.4 seconds.
 - **Next runs** follow a kill, or three in the same folder, with `--resume`; survived where every array, table and
   manifest has the bytes of an undisturbed run and no hidden file is left.
 - **Other faults**: full, closed and read-only folders (results, scratch, compile cache), 1 MB of `/dev/shm`, 256
