@@ -32,7 +32,10 @@ def _number(value: Any) -> Any:
     value = value_from_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        raise ValueError("must be a number of at most 308 digits") from None
 
 
 def _tuple(value: Any) -> Any:
