@@ -25,6 +25,14 @@ def value_from_text(value: Any) -> Any:
     return value
 
 
+def float_of(number: float) -> float:
+    """A number as a float; ValueError for a whole number that is larger than any."""
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError("must be a number of at most 308 digits") from None
+
+
 def duration_s(value: Any) -> float:
     """Seconds of a duration as SpikeInterface takes it: a number of seconds, or text such as "500ms".
 
@@ -41,7 +49,7 @@ def duration_s(value: Any) -> float:
         factor = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}.get(unit, 0.0)
         number = value_from_text(text.removesuffix(unit))
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    if not is_number or not 0 < number * factor < float("inf"):
+    if not is_number or not 0 < float_of(number) * factor < float("inf"):
         raise ValueError("must be a duration such as '1s' or '500ms'")
     return number * factor
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ephys_postprocess.parameters.facts import RecordingFacts
-from ephys_postprocess.parameters.text import value_from_text
+from ephys_postprocess.parameters.text import float_of, value_from_text
 
 
 def _flag(value: Any) -> Any:
@@ -32,10 +32,7 @@ def _number(value: Any) -> Any:
     value = value_from_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    try:
-        return float(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        raise ValueError("must be a number of at most 308 digits") from None
+    return float_of(value)
 
 
 def _tuple(value: Any) -> Any:
