@@ -68,7 +68,8 @@ def memory_bytes(value: Any) -> int:
     exponent = "KMGT".find(text[-1:]) + 1 if text else 0
     number = value_from_text(text[:-1] if exponent else text)
     is_number = isinstance(number, int | float) and not isinstance(value, bool)
-    if not is_number or not 1 <= (size := number * (1024 if is_binary else 1000) ** exponent) < float("inf"):
+    factor = (1024 if is_binary else 1000) ** exponent
+    if not is_number or not 1 <= (size := float_of(number) * factor) < float("inf"):
         raise ValueError("must be an amount of memory such as '500M' or '2G'")
     return int(size)
 

@@ -126,6 +126,7 @@ def test_any_arguments(tally, argv):
         '{"seed": 99999999999999999999999999}',
         '{"duplicate_threshold": 1' + "0" * 400 + "}",
         '{"extensions": {"spike_locations": {"method_kwargs": {"radius_um": 1' + "0" * 400 + "}}}}",
+        '{"job_kwargs": {"chunk_memory": 1' + "0" * 400 + "}}",
         '{"job_kwargs": {"chunk_duration": 1' + "0" * 400 + "}}",
         '{"extensions": {"waveforms": {"ms_before": -1}}}',
         '{"extensions": {"waveforms": {"ms_before": "' + "1" * 5000 + '"}}}',
@@ -134,7 +135,7 @@ def test_any_arguments(tally, argv):
         "1" * 10_000,
         '{"duplicate_threshold": 0.5, "duplicate_threshold": 2}',
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_on_the_command_line(text, capsys, tally):
     tally("parameters and arguments")
