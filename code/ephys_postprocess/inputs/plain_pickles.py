@@ -13,6 +13,8 @@ import numpy as np
 # What numpy writes for an array of objects, by all the names that its versions gave these.
 _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 _SCALAR_KINDS = "biufU"
+# The missing value of pandas' nullable integers, booleans and texts: a name alone, nothing is called.
+_PANDAS_NA = (("pandas", "NA"), ("pandas._libs.missing", "NA"))
 
 
 class NotPlainError(Exception):
@@ -65,6 +67,8 @@ def _load(content: bytes):
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
+        if (module, name) in _PANDAS_NA:
+            return None
         if module in _MODULES and name in _STAND_INS:
             return _STAND_INS[name]
         raise NotPlainError(f"it holds objects of {module}.{name}")

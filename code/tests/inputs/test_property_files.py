@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import spikeinterface.core as si
 from hypothesis import given, settings
@@ -67,6 +68,8 @@ def saved(tmp_path, values, dtype=object):
         (["a", 1, 2.5], np.array(["a", "1", "2.5"])),
         ([["a", "b"], ["c", None]], np.array([["a", "b"], ["c", ""]])),
         (NUMPY_SCALARS, np.array(["2.5", "3", "True", "ü🧠"])),
+        ([1, pd.NA, 3], np.array([1, np.nan, 3])),  # nullable columns of pandas
+        ([pd.NA, "mua"], np.array(["", "mua"])),
         ([], np.array([], dtype=str)),
     ],
 )
