@@ -51,7 +51,10 @@ def write_units_parquet(path: Path, columns: dict[str, list], dictionary: dict[s
 
 def _arrow_array(pa, values):
     """From plain buffers: `pa.array` would import pandas, which takes longer than writing the table."""
-    values = np.asarray(values)
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and all(type(value) is int for value in values):
+        array = np.asarray(values, dtype=np.uint64)  # some are beyond int64, and numpy would round them
+    values = array
     if values.dtype.kind in "USO":
         texts = [str(value).encode("utf-8", "replace") for value in values]
         ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
@@ -64,7 +67,8 @@ def _arrow_array(pa, values):
         return pa.Array.from_buffers(
             pa.bool_(), len(values), [None, pa.py_buffer(np.packbits(values, bitorder="little"))]
         )
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
+    kind, dtype = (pa.uint64(), np.uint64) if values.dtype.kind == "u" else (pa.int64(), np.int64)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values.astype(dtype))])
 
 
 def _field_metadata(dictionary: dict[str, Description], name: str) -> dict[str, str]:

@@ -47,6 +47,16 @@ def test_the_same_columns_give_the_same_bytes(tmp_path):
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_numbers_beyond_int64_are_the_same_in_both_tables(tmp_path):
+    import pyarrow.parquet as pq
+
+    columns = {"unit_id": ["a", "b"], "original_id": [2**63 + 1, 5]}
+    write_units_csv(tmp_path / "units.csv", columns)
+    write_units_parquet(tmp_path / "units.parquet", columns, {})
+    assert pq.read_table(tmp_path / "units.parquet")["original_id"].to_pylist() == [2**63 + 1, 5]
+    assert f"a,{2**63 + 1}" in (tmp_path / "units.csv").read_text()
+
+
 def test_no_rows(tmp_path):
     empty = {"unit_id": [], "snr": np.array([])}
     write_units_csv(tmp_path / "units.csv", empty)
