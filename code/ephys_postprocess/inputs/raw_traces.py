@@ -140,7 +140,8 @@ def _open_binary(path: Path, sorting_folder: Path):
             f"n_channels_dat and dtype ({error!r})."
         ) from error
     with refusal(path):
-        return si.BinaryRecordingExtractor([path.absolute()], **arguments)
+        is_filtered = True if params.get("hp_filtered") is True else None  # phy's word for a file filtered before
+        return si.BinaryRecordingExtractor([path.absolute()], is_filtered=is_filtered, **arguments)
 
 
 def _streams(reader: str, folder: Path) -> dict[str, str]:

@@ -181,6 +181,15 @@ def test_raw_traces_are_left_as_they_are_on_request(tmp_path, pair):
     np.testing.assert_array_equal(stored, raw)
 
 
+def test_a_raw_file_that_phy_calls_filtered_is_not_filtered_again(tmp_path):
+    raw = write_raw(tmp_path / "raw")
+    folder = write_kilosort(tmp_path / "phy", more="hp_filtered = True\n")
+    loaded, (read, stored) = load(GivenPair("mouse1", folder, None), tmp_path / "scratch")
+    np.testing.assert_array_equal(read, raw)
+    np.testing.assert_array_equal(stored, raw)
+    assert not any("not filtered" in note for note in loaded.notes)
+
+
 def test_saved_and_filtered_traces_are_taken_as_they_are(tmp_path, pair):
     raw = write_raw(tmp_path / "raw")
     recording = si.NumpyRecording([raw], RATE_HZ)
