@@ -227,6 +227,11 @@ def _check_layout(recording: si.BaseRecording, where: str) -> None:
         raise InputError(f"{where}: the recording has no channels or no segments. Run preprocessing again.")
     if recording.has_scaleable_traces():
         gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
+        if gains.dtype.kind not in "iuf" or offsets.dtype.kind not in "iuf":
+            raise InputError(
+                f"{where}: gains and offsets must be numbers (gain_to_uV is {gains.dtype}, offset_to_uV "
+                f"{offsets.dtype}). Set them with set_channel_gains and set_channel_offsets, and save it again."
+            )
         if not (np.isfinite(gains).all() and np.isfinite(offsets).all() and np.all(gains)):
             raise InputError(f"{where}: some channels have a gain of 0, or a gain or offset that is not a number.")
     if type(recording) in PLAIN_BINARY and recording.get_binary_description()["time_axis"] not in (0, 1):

@@ -350,6 +350,15 @@ def _(data, value):
     path.write_text(json.dumps(content))
 
 
+@many({"texts": ["a"] * 4, "None": [None] * 4}, "gains and offsets must be numbers", prefix="gains of ")
+def _(data, values):
+    recording = si.NumpyRecording([make_traces()], RATE_HZ)
+    recording.set_dummy_probe_from_locations(np.c_[np.zeros(NUM_CHANNELS), 20.0 * np.arange(NUM_CHANNELS)])
+    recording.set_property("gain_to_uV", np.array(values))
+    recording.set_property("offset_to_uV", np.zeros(NUM_CHANNELS))
+    save_recording(data, recording)
+
+
 @case("no probe and no locations", "no channel locations")
 def _(data):
     for path in (*preprocessed(data).glob("probe*.json"), *(preprocessed(data) / "properties").glob("*ocation*.npy")):
