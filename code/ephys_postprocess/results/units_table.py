@@ -51,10 +51,7 @@ def write_units_parquet(path: Path, columns: dict[str, list], dictionary: dict[s
 
 def _arrow_array(pa, values):
     """From plain buffers: `pa.array` would import pandas, which takes longer than writing the table."""
-    array = np.asarray(values)
-    if array.dtype.kind == "f" and all(type(value) is int for value in values):
-        array = np.asarray(values, dtype=np.uint64)  # some are beyond int64, and numpy would round them
-    values = array
+    values = _as_array(values)
     if values.dtype.kind in "USO":
         texts = [str(value).encode("utf-8", "replace") for value in values]
         ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
@@ -69,6 +66,14 @@ def _arrow_array(pa, values):
         )
     kind, dtype = (pa.uint64(), np.uint64) if values.dtype.kind == "u" else (pa.int64(), np.int64)
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values.astype(dtype))])
+
+
+def _as_array(values: list | np.ndarray) -> np.ndarray:
+    """The values with numpy's type for them, except whole numbers that it would round: uint64, or objects."""
+    array = np.asarray(values)
+    if array.dtype.kind != "f" or not all(type(value) is int for value in values) or not array.size:
+        return array
+    return np.array(values, dtype=np.uint64 if min(values) >= 0 else object)
 
 
 def _field_metadata(dictionary: dict[str, Description], name: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import csv
 import sys
 
 import numpy as np
+import pytest
 
 from ephys_postprocess.parameters.dictionary import THRESHOLDS, data_dictionary, describe
 from ephys_postprocess.results.units_table import write_units_csv, write_units_parquet
@@ -47,21 +48,34 @@ def test_the_same_columns_give_the_same_bytes(tmp_path):
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
-def test_numbers_beyond_int64_are_the_same_in_both_tables(tmp_path):
+@pytest.mark.parametrize(
+    ("values", "stored"),
+    [
+        ([2**63 + 1, 5], [2**63 + 1, 5]),
+        (np.array([2**63 + 1, 5], dtype=np.uint64), [2**63 + 1, 5]),
+        ([2**63 + 1, -5], [str(2**63 + 1), "-5"]),  # no type holds both, nor the next ones
+        ([2**64, 5], [str(2**64), "5"]),
+    ],
+)
+def test_numbers_beyond_int64_are_the_same_in_both_tables(tmp_path, values, stored):
     import pyarrow.parquet as pq
 
-    columns = {"unit_id": ["a", "b"], "original_id": [2**63 + 1, 5]}
+    columns = {"unit_id": ["a", "b"], "original_id": values}
     write_units_csv(tmp_path / "units.csv", columns)
     write_units_parquet(tmp_path / "units.parquet", columns, {})
-    assert pq.read_table(tmp_path / "units.parquet")["original_id"].to_pylist() == [2**63 + 1, 5]
-    assert f"a,{2**63 + 1}" in (tmp_path / "units.csv").read_text()
+    assert pq.read_table(tmp_path / "units.parquet")["original_id"].to_pylist() == stored
+    lines = (tmp_path / "units.csv").read_text().splitlines()[1:]
+    assert lines == [f"a,{values[0]}", f"b,{values[1]}"]
 
 
 def test_no_rows(tmp_path):
+    import pyarrow.parquet as pq
+
     empty = {"unit_id": [], "snr": np.array([])}
     write_units_csv(tmp_path / "units.csv", empty)
     assert write_units_parquet(tmp_path / "units.parquet", empty, DICTIONARY)
     assert (tmp_path / "units.csv").read_text().split() == ["unit_id,snr"]
+    assert [str(kind) for kind in pq.read_schema(tmp_path / "units.parquet").types] == ["double", "double"]
 
 
 def test_without_pyarrow_nothing_is_written(tmp_path, monkeypatch):
