@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+_SPIKES_AT_ONCE = 2**20  # of passes over all spikes, so that what they make on the way is small at any number
+
 
 @dataclass(frozen=True)
 class UnitPeriods:
@@ -47,7 +49,7 @@ class SpikeTrains:
     @cached_property
     def order_by_unit(self) -> np.ndarray:
         """int64 (num_spikes,): rows sorted by unit, in time order within a unit."""
-        return np.argsort(self.unit_indices, kind="stable").astype(np.int64, copy=False)
+        return rows_by_unit(self.unit_indices, self.unit_edges)
 
     @cached_property
     def unit_edges(self) -> np.ndarray:
@@ -118,6 +120,27 @@ class SpikeTrains:
         first, last = self.segment_edges[segment_index], self.segment_edges[segment_index + 1]
         low, high = np.searchsorted(self.samples[first:last], [start_sample, stop_sample])
         return int(first + low), int(first + high)
+
+
+def rows_by_unit(unit_indices: np.ndarray, unit_edges: np.ndarray) -> np.ndarray:
+    """int64 (num_spikes,): the stable argsort of `unit_indices`, with no more memory than the result.
+
+    Parameters
+    ----------
+    unit_indices : int (num_spikes,)
+    unit_edges : int64 (num_units + 1,)
+        Where each unit's rows begin in the result.
+    """
+    rows = np.empty(unit_indices.size, dtype=np.int64)
+    num_units, next_places = unit_edges.size - 1, unit_edges[:-1].astype(np.int64)
+    key_dtype = np.min_scalar_type(num_units)  # numpy sorts small integers by counting
+    for start in range(0, unit_indices.size, _SPIKES_AT_ONCE):
+        keys = unit_indices[start : start + _SPIKES_AT_ONCE].astype(key_dtype)
+        counts = np.bincount(keys, minlength=num_units)
+        shifts = next_places - (np.cumsum(counts) - counts)  # from places in the block to places among all
+        rows[np.arange(keys.size) + np.repeat(shifts, counts)] = start + np.argsort(keys, kind="stable")
+        next_places += counts
+    return rows
 
 
 @dataclass(frozen=True)

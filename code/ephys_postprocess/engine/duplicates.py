@@ -65,6 +65,7 @@ def remove_duplicates(
 
 def _deduplicate(inputs, peaks, duplicate_threshold) -> Deduplication:
     threshold, num_threads = duplicate_threshold, inputs.num_threads
+    inputs.spikes.let_order_go()  # another order takes its place meanwhile
     return deduplicate(inputs.spikes, *peaks, duplicate_threshold=threshold, num_threads=num_threads)
 
 

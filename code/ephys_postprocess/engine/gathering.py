@@ -73,17 +73,16 @@ def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
     window, random_spikes = extensions.waveforms or extensions.templates, extensions.random_spikes
     if window is None or random_spikes is None:
         return None
-    expected = _of_units(inputs.spikes, is_expected)
-    rows = select_random_spikes(expected, **random_spike_arguments(random_spikes.arguments()))
+    sampling = random_spike_arguments(random_spikes.arguments())
+    rows = select_random_spikes(inputs.spikes, **sampling, is_wanted=is_expected)
     sparsity = Sparsity(np.asarray(sampled.sparsity.mask)[is_expected])
-    selected = WaveformSelection(expected, rows, sparsity, 0, 0).trains  # alone, so that those of all units go
+    selected = _as_if_alone(inputs.spikes, rows, is_expected)
     rate_hz = inputs.traces.sampling_frequency_hz
     num_before, num_after = (window_samples(ms, rate_hz) for ms in (window.ms_before, window.ms_after))
     return WaveformSelection(selected, np.arange(rows.size), sparsity, num_before, num_after)
 
 
-def _of_units(spikes: SpikeTrains, is_wanted: np.ndarray) -> SpikeTrains:
-    """The spikes of some units alone, as if there were no others."""
-    rows = np.flatnonzero(is_wanted[spikes.unit_indices])
+def _as_if_alone(spikes: SpikeTrains, rows: np.ndarray, is_wanted: np.ndarray) -> SpikeTrains:
+    """Some spikes of some units, as if there were no other units."""
     unit_indices = (np.cumsum(is_wanted) - 1)[spikes.unit_indices[rows]]
     return spikes.of_rows(rows, unit_indices=unit_indices, num_units=int(np.count_nonzero(is_wanted)))

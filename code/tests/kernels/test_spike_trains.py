@@ -151,9 +151,8 @@ def test_units_may_be_permuted_and_time_shifted():
     after = make_trains(permutation[units], samples + 50, lengths=(1000,))
     pick = np.ix_(permutation, permutation)
     np.testing.assert_array_equal(correlograms(after, 30.0, 1.0)[0][pick], correlograms(before, 30.0, 1.0)[0])
-    np.testing.assert_array_equal(
-        count_coincidences(after, np.zeros(5), 4, 1)[pick], count_coincidences(before, np.zeros(5), 4, 1)
-    )
+    found = [count_coincidences(trains, np.zeros(5, dtype=np.int64), 4, 1) for trains in (after, before)]
+    np.testing.assert_array_equal(found[0][pick], found[1])
 
 
 def test_chain_of_duplicates_removes_all_but_the_best():

@@ -12,6 +12,7 @@ from ephys_postprocess.stages.quality.formulas import reasons_where
 from ephys_postprocess.stages.quality.observed_time import counts_in_bins
 
 SYNCHRONY_SIZES = (2, 4, 8)
+SPIKES_AT_ONCE = 2**20  # of metrics that look at all units together
 
 
 def num_spikes(spikes: SpikeTrains):
@@ -85,19 +86,36 @@ def synchrony(spikes: SpikeTrains):
     counts once per sample, and a unit without spikes gets -1.
     """
     counts = np.diff(spikes.unit_edges)
-    is_new = np.ones(spikes.num_spikes, dtype=bool)
-    is_new[1:] = (np.diff(spikes.samples) != 0) | (np.diff(spikes.segment_indices) != 0)
+    in_sync = np.zeros((len(SYNCHRONY_SIZES), spikes.num_units), dtype=np.int64)
+    for first, last in _whole_moments(spikes):
+        in_sync += _spikes_in_sync(spikes, slice(first, last))
+    shares = np.where(counts == 0, -1.0, in_sync / np.maximum(counts, 1))
+    return {f"sync_spike_{size}": own for size, own in zip(SYNCHRONY_SIZES, shares, strict=True)}, {}
+
+
+def _whole_moments(spikes):
+    """(first, last + 1) of blocks of rows, none of which ends between spikes of one sample."""
+    first = 0
+    while first < spikes.num_spikes:
+        last = min(first + SPIKES_AT_ONCE, spikes.num_spikes)
+        segment = spikes.segment_indices[last - 1]
+        last = spikes.rows_between(segment, 0, spikes.samples[last - 1] + 1)[1]
+        yield first, last
+        first = last
+
+
+def _spikes_in_sync(spikes, rows):
+    """int64 (num_sizes, num_units): how often each unit fires at a moment of so many spikes or more."""
+    is_new = np.ones(rows.stop - rows.start, dtype=bool)
+    is_new[1:] = (np.diff(spikes.samples[rows]) != 0) | (np.diff(spikes.segment_indices[rows]) != 0)
     moments = np.cumsum(is_new) - 1
     sizes = np.bincount(moments)
     # one row per unit and moment, moments of a single spike left out
     is_shared = sizes[moments] > 1
-    keys = np.unique(moments[is_shared] * max(spikes.num_units, 1) + spikes.unit_indices[is_shared])
+    keys = np.unique(moments[is_shared] * max(spikes.num_units, 1) + spikes.unit_indices[rows][is_shared])
     shared_moments, units = np.divmod(keys, max(spikes.num_units, 1))
-    columns = {}
-    for size in SYNCHRONY_SIZES:
-        in_sync = np.bincount(units[sizes[shared_moments] >= size], minlength=spikes.num_units)
-        columns[f"sync_spike_{size}"] = np.where(counts == 0, -1.0, in_sync / np.maximum(counts, 1))
-    return columns, {}
+    found = [units[sizes[shared_moments] >= size] for size in SYNCHRONY_SIZES]
+    return np.array([np.bincount(own, minlength=spikes.num_units) for own in found])
 
 
 def _rates_hz(spikes):

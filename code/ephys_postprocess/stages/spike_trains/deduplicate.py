@@ -6,11 +6,12 @@ import numpy as np
 
 from ephys_postprocess.kernels.spike_coincidence import spike_coincidence
 from ephys_postprocess.machine.threads import map_in_threads, split_evenly
-from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.records import SpikeTrains, rows_by_unit
 from ephys_postprocess.stages.spike_trains.survivors import choose_survivors
 
 # SpikeInterface's: how far apart spikes may be that match, and the least agreement (matches over the union) of a pair.
 MATCH_WITHIN_MS, LEAST_AGREEMENT = 0.4, 0.2
+SPIKES_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,35 @@ def count_coincidences(
 ) -> np.ndarray:
     """int64 (num_units, num_units): spikes of the row's unit matched in the column's, once the shifts are undone."""
     reach = delta_samples + 1 + 2 * int(np.abs(shifts_samples).max(initial=0))
-    line = spikes.line_samples(gap_samples=reach) - shifts_samples[spikes.unit_indices]
-    order = np.argsort(line, kind="stable")
-    line = line[order]
-    unit_indices = spikes.unit_indices[order]
-    rows_by_unit = np.argsort(unit_indices, kind="stable").astype(np.int64)
+    line, unit_indices = _shifted_line(spikes, shifts_samples, reach)
+    rows = rows_by_unit(unit_indices, spikes.unit_edges)
     counts = np.zeros((spikes.num_units, spikes.num_units), dtype=np.int64)
 
     def work(piece):
         first, last = piece
-        spike_coincidence(line, unit_indices, rows_by_unit, spikes.unit_edges, delta_samples, first, last, counts)
+        spike_coincidence(line, unit_indices, rows, spikes.unit_edges, delta_samples, first, last, counts)
 
     map_in_threads(work, split_evenly(spikes.num_units, 4 * num_threads), num_threads)
     return counts
+
+
+def _shifted_line(spikes, shifts_samples, gap_samples):
+    """int64, int32 (num_spikes,): samples once the shifts are undone, ascending, and whose they are.
+
+    Here memory is fullest before the results begin: no more than one array of either is made besides these.
+    """
+    line = spikes.line_samples(gap_samples)
+    for start in range(0, line.size, SPIKES_AT_ONCE):
+        some = slice(start, start + SPIKES_AT_ONCE)
+        line[some] -= shifts_samples[spikes.unit_indices[some]]
+    order = np.argsort(line, kind="stable")
+    unit_indices = np.empty(line.size, dtype=np.int32)
+    for start in range(0, line.size, SPIKES_AT_ONCE):
+        some = slice(start, start + SPIKES_AT_ONCE)
+        unit_indices[some] = spikes.unit_indices[order[some]]
+    del order
+    line.sort(kind="stable")
+    return line, unit_indices
 
 
 def find_redundant_pairs(counts: np.ndarray, num_spikes: np.ndarray, duplicate_threshold: float) -> np.ndarray:

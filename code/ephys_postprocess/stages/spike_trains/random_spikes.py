@@ -1,5 +1,7 @@
 """Which spikes stand for their unit where not every spike is needed: SpikeInterface's draws, from its seed."""
 
+import itertools
+
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
@@ -16,6 +18,7 @@ def select_random_spikes(
     seed: int | None = None,
     percentage: float | None = None,
     maximum_rate_hz: float | None = None,
+    is_wanted: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rows of the selected spikes, ascending.
 
@@ -34,6 +37,8 @@ def select_random_spikes(
         In (0, 1]: the fraction of a unit's spikes that "percentage" takes.
     maximum_rate_hz : float
         Spikes a second that "maximum_rate" takes, of the time up to the last spike of each segment.
+    is_wanted : bool (num_units,), optional
+        Draw from these units as if there were no others.
 
     Returns
     -------
@@ -50,17 +55,16 @@ def select_random_spikes(
     `random_spikes` extension forgets `percentage` and `maximum_rate` and so can't use those methods; here they work.
     """
     _check_method(method, percentage, maximum_rate_hz)
+    is_wanted = np.ones(spikes.num_units, dtype=bool) if is_wanted is None else is_wanted
     if method == "all":
-        return np.arange(spikes.num_spikes, dtype=np.int64)
+        return np.flatnonzero(is_wanted[spikes.unit_indices])
     cap = max_spikes_per_unit
     if method == "maximum_rate":
-        cap = min(cap, int(_active_duration_s(spikes) * maximum_rate_hz))
-    is_eligible = _away_from_ends(spikes, margin_samples)
+        cap = min(cap, int(_active_duration_s(spikes, is_wanted) * maximum_rate_hz))
     generator = np.random.default_rng(seed)
     selected = [np.empty(0, dtype=np.int64)]
-    for unit_index in range(spikes.num_units):
-        rows = spikes.rows_of_unit(unit_index)
-        rows = rows[is_eligible[rows]]
+    for unit_index in np.flatnonzero(is_wanted):
+        rows = _away_from_ends(spikes, spikes.rows_of_unit(unit_index), margin_samples)
         size = int(rows.size * percentage) if method == "percentage" else rows.size
         selected.append(generator.choice(rows, size=min(cap, size), replace=False, shuffle=False))
     return np.sort(np.concatenate(selected))
@@ -75,16 +79,17 @@ def _check_method(method, percentage, maximum_rate_hz):
         raise ParameterError(f"random_spikes.maximum_rate: must be a number, 0 or more (got {maximum_rate_hz!r}).")
 
 
-def _active_duration_s(spikes):
-    durations_s = [
-        (spikes.samples[last - 1] + 1) / spikes.sampling_frequency_hz if last > first else 0.0
-        for first, last in zip(spikes.segment_edges[:-1], spikes.segment_edges[1:], strict=True)
-    ]
+def _active_duration_s(spikes, is_wanted):
+    durations_s = []
+    for first, last in itertools.pairwise(spikes.segment_edges):
+        samples = spikes.samples[first:last][is_wanted[spikes.unit_indices[first:last]]]
+        durations_s.append((samples[-1] + 1) / spikes.sampling_frequency_hz if samples.size else 0.0)
     return np.sum(durations_s)
 
 
-def _away_from_ends(spikes, margin_samples):
+def _away_from_ends(spikes, rows, margin_samples):
     if margin_samples is None:
-        return np.ones(spikes.num_spikes, dtype=bool)
-    lengths = np.asarray(spikes.segment_lengths, dtype=np.int64)[spikes.segment_indices]
-    return (spikes.samples >= margin_samples) & (spikes.samples < lengths - margin_samples)
+        return rows
+    samples = spikes.samples[rows]
+    lengths = np.asarray(spikes.segment_lengths, dtype=np.int64)[spikes.segment_indices[rows]]
+    return rows[(samples >= margin_samples) & (samples < lengths - margin_samples)]

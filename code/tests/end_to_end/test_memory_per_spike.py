@@ -1,0 +1,100 @@
+"""What a spike may take in memory, in bytes, where all spikes are looked at together."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.stages.quality import spike_train_metrics
+from ephys_postprocess.stages.spike_trains import deduplicate
+from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
+
+NUM_UNITS, RATE_HZ = 40, 30_000.0
+FEWER, MORE = 200_000, 600_000
+
+
+def make_trains(num_spikes):
+    random = np.random.default_rng(num_spikes)
+    samples = np.sort(random.integers(0, 30 * num_spikes, num_spikes))
+    units = random.integers(0, NUM_UNITS, num_spikes)
+    segments = np.broadcast_to(np.int64(0), num_spikes)
+    return SpikeTrains(samples, units, segments, NUM_UNITS, (30 * num_spikes,), RATE_HZ)
+
+
+def peak_bytes(make, use):
+    """The most that `use(make())` adds to what `make()` made."""
+    made = make()
+    tracemalloc.start()
+    use(made)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def bytes_per_spike(make, use):
+    fewer, more = (peak_bytes(lambda size=size: make(size), use) for size in (FEWER, MORE))
+    return (more - fewer) / (MORE - FEWER)
+
+
+@pytest.fixture(autouse=True)
+def blocks_far_below_all_spikes(monkeypatch):
+    """As they are in an hour of millions of spikes."""
+    for module in (spike_train_metrics, deduplicate):
+        name = "_SPIKES_AT_ONCE" if hasattr(module, "_SPIKES_AT_ONCE") else "SPIKES_AT_ONCE"
+        monkeypatch.setattr(module, name, 2**14)
+    monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 2**14)
+
+
+def test_spikes_in_order_of_units_take_no_more_than_their_rows():
+    assert bytes_per_spike(make_trains, lambda spikes: spikes.order_by_unit) < 8.5
+
+
+def test_duplicates_are_found_in_the_room_of_three_arrays():
+    # line and order, 8 bytes each, and what sorting takes (at most a half of one); then units (4) in place of that
+    shifts = np.zeros(NUM_UNITS, dtype=np.int64)
+    assert bytes_per_spike(make_trains, lambda spikes: deduplicate.count_coincidences(spikes, shifts, 12, 1)) < 24
+
+
+def test_synchrony_takes_nothing_for_each_spike():
+    def use(spikes):
+        _ = spikes.unit_edges
+        spike_train_metrics.synchrony(spikes)
+
+    assert bytes_per_spike(make_trains, use) < 1
+
+
+def test_a_draw_takes_no_more_than_the_order_of_spikes():
+    assert bytes_per_spike(make_trains, lambda spikes: select_random_spikes(spikes, margin_samples=90, seed=0)) < 9.5
+
+
+def test_the_same_numbers_whatever_the_blocks_are(monkeypatch):
+    spikes = make_trains(50_000)
+    sets = [spikes.order_by_unit, spike_train_metrics.synchrony(spikes)[0]["sync_spike_2"]]
+    spikes.let_order_go()
+    monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 77)
+    monkeypatch.setattr(spike_train_metrics, "SPIKES_AT_ONCE", 7)
+    np.testing.assert_array_equal(spikes.order_by_unit, sets[0])
+    np.testing.assert_array_equal(sets[0], np.argsort(spikes.unit_indices, kind="stable"))
+    np.testing.assert_array_equal(spike_train_metrics.synchrony(spikes)[0]["sync_spike_2"], sets[1])
+    assert sets[1].max() > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"max_spikes_per_unit": 7, "margin_samples": 1000},
+        {"method": "all"},
+        {"method": "percentage", "percentage": 0.2},
+        {"method": "maximum_rate", "maximum_rate_hz": 3.0},
+    ],
+)
+def test_a_draw_from_some_units_is_that_of_these_units_alone(arguments):
+    spikes = make_trains(5_000)
+    is_wanted = np.arange(NUM_UNITS) % 3 == 1
+    rows = np.flatnonzero(is_wanted[spikes.unit_indices])
+    alone = spikes.of_rows(
+        rows, unit_indices=(np.cumsum(is_wanted) - 1)[spikes.unit_indices[rows]], num_units=int(is_wanted.sum())
+    )
+    expected = rows[select_random_spikes(alone, seed=3, **arguments)]
+    np.testing.assert_array_equal(select_random_spikes(spikes, seed=3, is_wanted=is_wanted, **arguments), expected)
