@@ -7,6 +7,7 @@ import zarr
 
 from ephys_postprocess.parameters.columns import Description
 from ephys_postprocess.parameters.dictionary import data_dictionary, describe
+from ephys_postprocess.records import SpikeTrains
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,20 @@ class Probe:
 class Spikes:
     """Every spike, in the order of the spike vector."""
 
-    times_s: np.ndarray  # float64 (num_spikes,): segments laid end to end
-    unit_indices: np.ndarray  # int64 (num_spikes,)
-    segment_indices: np.ndarray  # int64 (num_spikes,)
+    trains: SpikeTrains
     amplitudes: np.ndarray | None = None  # float32 (num_spikes,), in the amplitude unit
     depths_um: np.ndarray | None = None  # float32 (num_spikes,): location along the probe
     # float64 (num_channels,): what one count of the converter is in the amplitude unit; NaN where nothing tells
     converter_steps: np.ndarray | None = None
+
+    @property
+    def unit_indices(self) -> np.ndarray:
+        """int64 (num_spikes,)"""
+        return self.trains.unit_indices
+
+    def times_s(self, rows: np.ndarray) -> np.ndarray:
+        """float64 (len(rows),): of some spikes, segments laid end to end."""
+        return self.trains.of_rows(rows).line_samples(gap_samples=0) / self.trains.sampling_frequency_hz
 
 
 @dataclass(frozen=True)

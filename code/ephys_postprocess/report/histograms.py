@@ -1,8 +1,8 @@
 """Counts for the eye: amplitudes in whole steps of the converter, intervals in whole samples, waveforms by level."""
 
-import numpy as np
+from collections.abc import Iterable
 
-from ephys_postprocess.report.thinning import rows_by_unit
+import numpy as np
 
 _STEP_TOLERANCE = 0.02  # of a step: float32 holds 2 ** 15 steps to 0.002; more for the division and an offset
 
@@ -41,15 +41,23 @@ def count_in_bins(values: np.ndarray, low: float, width: float, num_bins: int) -
 
 
 def interval_histograms(
-    times_s: np.ndarray,
-    unit_indices: np.ndarray,
-    segment_indices: np.ndarray,
+    trains: Iterable[tuple[np.ndarray, np.ndarray]],
     num_units: int,
     bin_ms: float,
     num_bins: int,
     short_ms: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Intervals between successive spikes of a unit within a segment.
+
+    Parameters
+    ----------
+    trains : iterable of (float64, int64) (num_spikes of the unit,)
+        Of each unit, one at a time, in order of time: times in s, and the segments they are in.
+    num_units : int
+    bin_ms : float
+    num_bins : int
+        Longer intervals are in none.
+    short_ms : float
 
     Returns
     -------
@@ -59,9 +67,9 @@ def interval_histograms(
     """
     counts = np.zeros((num_units, num_bins), dtype=np.int64)
     short = np.zeros(num_units, dtype=np.int64)
-    for unit_index, rows in enumerate(rows_by_unit(unit_indices, num_units)):
-        intervals_ms = np.diff(times_s[rows]) * 1000.0
-        is_whole = (np.diff(segment_indices[rows]) == 0) & (intervals_ms >= 0)
+    for unit_index, (times_s, segment_indices) in enumerate(trains):
+        intervals_ms = np.diff(times_s) * 1000.0
+        is_whole = (np.diff(segment_indices) == 0) & (intervals_ms >= 0)
         intervals_ms = intervals_ms[is_whole]
         # Times are whole samples, so an interval on a bin's edge must not fall below it by rounding.
         bins = np.floor(intervals_ms / bin_ms + 1e-6).astype(np.int64)

@@ -5,7 +5,7 @@ import numpy as np
 from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.histograms import amplitude_bins, count_in_bins, interval_histograms, spike_counts
 from ephys_postprocess.report.packing import pack, pack_counts, quantized
-from ephys_postprocess.report.thinning import evenly, rows_by_unit, spread_sample
+from ephys_postprocess.report.thinning import evenly, spread_sample
 
 RASTER_SPIKES = 30_000
 AMPLITUDES_OF_ALL_UNITS = 200_000
@@ -13,6 +13,7 @@ MOST_AMPLITUDES_PER_UNIT = 400
 HISTOGRAM_BINS = 40
 ISI_BIN_MS, ISI_BINS = 0.5, 100
 RATE_BINS = 100
+SPIKES_AT_ONCE = 2**18
 _UINT16 = 2**16 - 1
 
 
@@ -50,7 +51,8 @@ def amplitudes(data: ReportData) -> dict | None:
     ranges, bins = np.zeros((data.num_units, 2)), np.tile([0.0, 1.0], (data.num_units, 1))
     counts = np.zeros((data.num_units, HISTOGRAM_BINS), dtype=np.int64)
     chosen, levels = [], []
-    for unit_index, rows in enumerate(rows_by_unit(spikes.unit_indices, data.num_units)):
+    for unit_index in range(data.num_units):
+        rows = spikes.trains.rows_of_unit(unit_index)
         rows = rows[np.isfinite(spikes.amplitudes[rows])]
         values = spikes.amplitudes[rows].astype(np.float64)
         low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
@@ -76,15 +78,9 @@ def intervals(data: ReportData) -> dict:
     """Inter-spike intervals in bins of whole samples, so that none holds more samples than another."""
     spikes, rate_khz = data.spikes, data.run.sampling_frequency_hz / 1000
     bin_ms = max(1, round(ISI_BIN_MS * rate_khz)) / rate_khz
-    counts, short = interval_histograms(
-        spikes.times_s,
-        spikes.unit_indices,
-        spikes.segment_indices,
-        data.num_units,
-        bin_ms,
-        ISI_BINS,
-        data.short_interval_ms,
-    )
+    units = (spikes.trains.rows_of_unit(unit_index) for unit_index in range(data.num_units))
+    trains = ((spikes.times_s(rows), spikes.trains.segment_indices[rows]) for rows in units)
+    counts, short = interval_histograms(trains, data.num_units, bin_ms, ISI_BINS, data.short_interval_ms)
     limit_ms = data.short_interval_ms
     return {"bin_ms": bin_ms, "limit_ms": limit_ms, "counts": pack_counts(counts), "short": pack_counts(short)}
 
@@ -92,7 +88,11 @@ def intervals(data: ReportData) -> dict:
 def rates(data: ReportData) -> dict:
     """Spikes of each unit in bins over the recording."""
     bin_s = max(data.run.duration_s / RATE_BINS, 1e-6)
-    counts = spike_counts(data.spikes.times_s, data.spikes.unit_indices, data.num_units, bin_s, RATE_BINS)
+    counts = np.zeros((data.num_units, RATE_BINS), dtype=np.int64)
+    for start in range(0, data.spikes.trains.num_spikes, SPIKES_AT_ONCE):
+        rows = np.arange(start, min(start + SPIKES_AT_ONCE, data.spikes.trains.num_spikes))
+        unit_indices = data.spikes.unit_indices[rows]
+        counts += spike_counts(data.spikes.times_s(rows), unit_indices, data.num_units, bin_s, RATE_BINS)
     return {"bin_s": bin_s, "counts": pack_counts(counts)}
 
 
@@ -102,4 +102,4 @@ def _converter_step(data, unit_index) -> float:
 
 
 def _scaled_times(data, rows):
-    return pack(data.spikes.times_s[rows] / max(data.run.duration_s, 1e-12) * _UINT16, np.uint16)
+    return pack(data.spikes.times_s(rows) / max(data.run.duration_s, 1e-12) * _UINT16, np.uint16)

@@ -124,9 +124,7 @@ def _spikes(analyzer, extensions) -> Spikes:
     locations = extensions.array("spike_locations", "spike_locations")
     amplitudes = extensions.array("spike_amplitudes", "amplitudes")
     return Spikes(
-        times_s=trains.line_samples(gap_samples=0) / float(analyzer.sampling_frequency),
-        unit_indices=trains.unit_indices,
-        segment_indices=trains.segment_indices,
+        trains=trains,
         amplitudes=None if amplitudes is None else np.asarray(amplitudes[:], dtype=np.float32),
         depths_um=None if locations is None else np.ascontiguousarray(locations["y"], dtype=np.float32),
         converter_steps=_converter_steps(analyzer),

@@ -79,7 +79,7 @@ def run_facts(data: ReportData) -> list[tuple[str, str]]:
     if len(run.segment_durations_s) > 1:
         facts.append(("Segments", str(len(run.segment_durations_s))))
     facts.append(("Units", _units_text(data)))
-    facts.append(("Spikes", f"{data.spikes.times_s.size:,}"))
+    facts.append(("Spikes", f"{data.spikes.trains.num_spikes:,}"))
     verdicts = judge_units(data)
     if verdicts is not None and data.num_units:
         facts.append(("Default thresholds", verdicts.text()))

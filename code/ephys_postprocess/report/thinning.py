@@ -47,13 +47,6 @@ def choose_rows(
     return chosen
 
 
-def rows_by_unit(unit_of_row: np.ndarray, num_units: int) -> list[np.ndarray]:
-    """int64, ascending, for each unit: views on one array, so that all units take no more memory than one sort."""
-    order = np.argsort(unit_of_row, kind="stable")
-    edges = np.cumsum(np.bincount(unit_of_row, minlength=num_units))
-    return np.split(order, edges[:-1])[:num_units]
-
-
 def spread_sample(values: np.ndarray, num_wanted: int) -> np.ndarray:
     """int64: positions of at most `num_wanted` values, evenly spread, with the smallest and the largest among them."""
     chosen = evenly(values.size, num_wanted)

@@ -134,7 +134,7 @@ def test_values_of_spikes_are_read_from_the_store(computed):
 
 def test_a_report_can_still_be_made(computed):
     spikes = read_report_data(computed.work.analyzer, "x").spikes
-    assert spikes.times_s.size == spikes.amplitudes.size == spikes.depths_um.size == NUM_SPIKES
+    assert spikes.trains.num_spikes == spikes.amplitudes.size == spikes.depths_um.size == NUM_SPIKES
     assert spikes.depths_um.base is None  # not a view that holds all coordinates
 
 

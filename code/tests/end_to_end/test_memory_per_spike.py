@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.report import payload_spikes
+from ephys_postprocess.report.contents import Probe, ReportData, Run, Spikes
+from ephys_postprocess.report.payload import build_payload
 from ephys_postprocess.stages.quality import spike_train_metrics
 from ephys_postprocess.stages.spike_trains import deduplicate
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
@@ -40,10 +43,27 @@ def bytes_per_spike(make, use):
 @pytest.fixture(autouse=True)
 def blocks_far_below_all_spikes(monkeypatch):
     """As they are in an hour of millions of spikes."""
-    for module in (spike_train_metrics, deduplicate):
+    for module in (payload_spikes, spike_train_metrics, deduplicate):
         name = "_SPIKES_AT_ONCE" if hasattr(module, "_SPIKES_AT_ONCE") else "SPIKES_AT_ONCE"
         monkeypatch.setattr(module, name, 2**14)
     monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 2**14)
+
+
+def made_report(num_spikes):
+    amplitudes = np.random.default_rng(1).normal(-50, 5, num_spikes).astype(np.float32)
+    return ReportData(
+        run=Run("x", RATE_HZ, (num_spikes / 1000,), "nobody"),
+        probe=Probe(("0",), np.zeros((1, 2))),
+        unit_ids=tuple(map(str, range(NUM_UNITS))),
+        main_channel_indices=np.zeros(NUM_UNITS, dtype=np.int64),
+        spikes=Spikes(make_trains(num_spikes), amplitudes, amplitudes),
+        is_in_uV=True,
+    )
+
+
+def test_the_payload_of_a_report_takes_no_more_than_the_order_of_spikes():
+    # the order is 8 bytes; of a fortieth of them, which are a unit's, there are copies (about 100 bytes for each)
+    assert bytes_per_spike(made_report, build_payload) < 8 + 100 / NUM_UNITS + 1
 
 
 def test_spikes_in_order_of_units_take_no_more_than_their_rows():

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from ephys_postprocess.parameters.dictionary import THRESHOLDS
+from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.report.contents import (
     Correlograms,
     Duplicate,
@@ -23,6 +24,14 @@ from ephys_postprocess.report.contents import (
 MARKUP = "<script>alert(1)</script>"
 
 
+def _trains(times_s, units, num_units):
+    """Times on the line of the two segments, 60 s and 40 s long, as spike trains."""
+    line = np.rint(times_s * 30_000).astype(np.int64)
+    lengths = (1_800_000, 1_200_001)  # a time may be rounded up to the very end
+    samples = np.where(line >= lengths[0], line - lengths[0], line)
+    return SpikeTrains(samples, units, (line >= lengths[0]).astype(np.int64), num_units, lengths, 30_000.0)
+
+
 def make_report_data(num_units=12, num_spikes=6000, num_channels=32, name="made_up", unit_names=None, seed=0):
     """A ReportData whose unit `u` has SNR `u`, no value where u == 3, and contamination that fails where u is odd."""
     random = np.random.default_rng(seed)
@@ -36,9 +45,7 @@ def make_report_data(num_units=12, num_spikes=6000, num_channels=32, name="made_
         unit_ids=tuple(unit_names or (f"unit{index}" for index in range(num_units))),
         main_channel_indices=main,
         spikes=Spikes(
-            np.sort(random.uniform(0, 100, num_spikes)),
-            units,
-            np.zeros(num_spikes, dtype=np.int64),
+            _trains(np.sort(random.uniform(0, 100, num_spikes)), units, num_units),
             amplitudes,
             locations[main, 1][units].astype(np.float32) + random.normal(0, 3, num_spikes).astype(np.float32),
         ),

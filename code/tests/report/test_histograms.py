@@ -63,9 +63,9 @@ def test_no_amplitude_is_lost(steps, step, num_bins):
 
 def test_intervals_by_hand():
     times_s = np.array([0.0, 0.001, 0.0015, 0.0021, 1.0, 1.0004])
-    units = np.array([0, 1, 0, 0, 0, 0])
     segments = np.array([0, 0, 0, 0, 1, 1])
-    counts, short = interval_histograms(times_s, units, segments, 2, 0.5, 4, short_ms=1.5)
+    trains = [(times_s[rows], segments[rows]) for rows in ([0, 2, 3, 4, 5], [1])]
+    counts, short = interval_histograms(trains, 2, 0.5, 4, short_ms=1.5)
     # Unit 0: 1.5 ms and 0.6 ms in segment 0, 0.4 ms in segment 1; nothing across segments.
     assert counts.tolist() == [[1, 1, 0, 1], [0, 0, 0, 0]]
     assert short.tolist() == [2, 0]  # an interval of exactly the threshold is not shorter

@@ -62,7 +62,7 @@ def test_the_page_holds_what_the_data_say():
     similarity = data.similarity[0].copy()
     similarity[0] = -1
     assert neighbours[0].tolist() == np.argsort(-similarity)[:5].tolist()
-    assert unpack(payload["amplitudes"]["counts"]).sum() == data.spikes.times_s.size
+    assert unpack(payload["amplitudes"]["counts"]).sum() == data.spikes.trains.num_spikes
 
 
 def test_nothing_is_markup_but_ours():
@@ -159,7 +159,9 @@ def test_no_units_at_all():
         **dict.fromkeys(MISSING),
         spikes=dataclasses.replace(
             data.spikes,
-            **{name: values[:0] for name, values in vars(data.spikes).items() if name != "converter_steps"},
+            trains=dataclasses.replace(data.spikes.trains.of_rows(np.zeros(0, int)), num_units=0),
+            amplitudes=np.zeros(0, np.float32),
+            depths_um=np.zeros(0, np.float32),
         ),
     )
     assert find_warnings(empty) == ["No unit is left: there is nothing to show."]
