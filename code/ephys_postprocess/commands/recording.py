@@ -20,6 +20,7 @@ from ephys_postprocess.engine.sinks import StoreSink
 from ephys_postprocess.engine.space_needed import memory_needed, space_needed
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.errors import CapsuleError
+from ephys_postprocess.inputs.bare_sortings import with_spikes
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput, UpstreamSkipped
 from ephys_postprocess.inputs.opened import Inputs, open_inputs
 from ephys_postprocess.machine.execution import Execution
@@ -111,7 +112,6 @@ def compute(
 ) -> Workspace:
     """Every extension and metric, written into the hidden store as it is computed."""
     analyzer, store = _begin_result(inputs, sampled, kept, files)
-    inputs.let_spikes_go()
     gc.collect()  # creating a store leaves sortings in cycles, by the frames of exceptions that were dealt with
     give_back_free_memory()
     work = Workspace(
@@ -133,10 +133,13 @@ def _begin_result(
 ) -> tuple[SortingAnalyzer, ResultStore]:
     """The analyzer of the units kept and its store; the spikes are in the store alone."""
     loaded = inputs.loaded
+    inputs.spikes.let_order_go()
     sorting, sparsity, main_channel_indices = keep_units(loaded.sorting, sampled, kept.is_kept)
     analyzer = make_analyzer(
         loaded.recording_to_read, sorting, sparsity, main_channel_indices, return_in_uV=inputs.return_in_uV
     )
+    analyzer.sorting = with_spikes(analyzer.sorting, inputs.spikes, kept.is_kept)  # a copy, and no further one
+    inputs.let_spikes_go()
     store = ResultStore(
         files.building, analyzer, loaded.recording_to_store, inputs.num_threads, described=loaded.words_to_store
     )

@@ -7,7 +7,7 @@ from ephys_postprocess.engine.sampling import PEAK_MODE, PEAK_SIGN, SampledTempl
 
 
 def keep_units(sorting, sampled: SampledTemplates, is_kept: np.ndarray):
-    """The sorting, sparsity (None: dense) and main channels of the units kept."""
+    """The sorting, sparsity (None: dense) and main channels of the units kept; the sorting has no spikes yet."""
     unit_ids = sorting.unit_ids[is_kept]
     kept = NumpySorting.from_sorting(sorting.select_units(unit_ids), with_metadata=True, copy_spike_vector=True)
     _make_properties_storable(kept)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ephys_postprocess.errors import InputError
+from ephys_postprocess.inputs.bare_sortings import without_spikes
 from ephys_postprocess.inputs.data_folder import Found, RecordingInput
 from ephys_postprocess.inputs.fingerprints import (
     InputFingerprint,
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 class Inputs:
     """One recording's inputs with its traces and spikes as arrays."""
 
-    loaded: Loaded
+    loaded: Loaded  # its sorting without spikes, which would be in memory twice
     fingerprint: InputFingerprint
     data_folder: Path
     input_names: tuple[str, ...]  # files in `data_folder` that the result is made from
@@ -45,7 +46,6 @@ class Inputs:
     def let_spikes_go(self) -> None:
         """Forget the spikes: the analyzer has those of the units kept, and all of them twice are a lot of memory."""
         self.spikes = None
-        self.loaded = replace(self.loaded, sorting=None)
 
     def check_unchanged(self) -> None:
         """Raise InputError where an input file is not what it was when the run began."""
@@ -110,7 +110,7 @@ def open_traces(
         {"skip_times": item.skip_times},
     )
     return Inputs(
-        loaded=loaded,
+        loaded=replace(loaded, sorting=without_spikes(loaded.sorting)),
         fingerprint=fingerprint,
         data_folder=item.data_folder,
         input_names=names,

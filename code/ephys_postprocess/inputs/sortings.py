@@ -18,6 +18,7 @@ MAIN_CHANNEL_PROPERTY = "main_channel_id"  # SpikeInterface's name
 # about half of its spikes, by whatever factor below two its rate differs between the halves. Times of another clock
 # or recording lie outside nearly all.
 MOST_OUTSIDE = 2 / 3
+_SPIKES_AT_ONCE = 2**20  # of checks, so that what they make on the way is small at any number of spikes
 RELATIVE_RATE_TOLERANCE = 1e-5  # what SpikeInterface's analyzer takes for the same rate
 
 
@@ -65,9 +66,7 @@ def fit_sorting(
     if not is_ordered:
         spikes = spikes[np.lexsort((spikes["sample_index"], spikes["segment_index"]))]
         journal.note("Spikes were not in order of time and have been sorted.")
-    lengths = [recording.get_num_samples(segment_index=index) for index in range(recording.get_num_segments())]
-    is_early = spikes["sample_index"] < 0
-    is_late = spikes["sample_index"] >= np.asarray(lengths)[spikes["segment_index"]]
+    is_early, is_late = _outside(spikes, recording)
     is_inside = ~(is_early | is_late)
     _check_share_outside(is_inside, where)
     for is_outside, meaning in ((is_early, "before the start"), (is_late, "past the end")):
@@ -119,6 +118,14 @@ def main_channels_of_sorter(sorting: si.BaseSorting, recording: si.BaseRecording
         f"recording for {len(missing)} of {len(found)} units (such as {missing[0]})."
     )
     return None
+
+
+def add_segments(sorting: si.NumpySorting, num_segments: int) -> None:
+    """Segments without spikes at the end: NumpySorting counts segments up to the last spike's."""
+    for segment_index in range(sorting.get_num_segments(), num_segments):
+        sorting.add_sorting_segment(
+            SpikeVectorSortingSegment(sorting.to_spike_vector(), segment_index, sorting.unit_ids)
+        )
 
 
 def _open_npz(path) -> si.BaseSorting:
@@ -179,6 +186,8 @@ def _spike_vector(sorting: si.BaseSorting, where: str) -> np.ndarray:
         found = sorting.to_spike_vector()
         if any(found.dtype[name].kind not in "iu" for name, _ in minimum_spike_dtype):
             raise InputError(f"{where}: spikes must be whole sample numbers, not {found.dtype}. Save it again.")
+        if isinstance(found, np.ndarray) and found.dtype == minimum_spike_dtype:
+            return found
         spikes = np.empty(found.size, dtype=minimum_spike_dtype)
         for name, _ in minimum_spike_dtype:
             spikes[name] = found[name]
@@ -212,8 +221,12 @@ def _check_segment_slices(spikes: np.ndarray, sorting: si.BaseSorting, where: st
 
 
 def _is_ordered(spikes: np.ndarray) -> bool:
-    segment_steps, sample_steps = np.diff(spikes["segment_index"]), np.diff(spikes["sample_index"])
-    return bool(np.all((segment_steps > 0) | ((segment_steps == 0) & (sample_steps >= 0))))
+    for start in range(0, spikes.size, _SPIKES_AT_ONCE):  # each block with the first spike of the next
+        some = spikes[start : start + _SPIKES_AT_ONCE + 1]
+        segment_steps, sample_steps = np.diff(some["segment_index"]), np.diff(some["sample_index"])
+        if not np.all((segment_steps > 0) | ((segment_steps == 0) & (sample_steps >= 0))):
+            return False
+    return True
 
 
 def _count_by_unit(unit_indices: np.ndarray, unit_ids: np.ndarray) -> dict:
@@ -241,8 +254,17 @@ def _removal_note(counts_by_unit: dict, num_of_all: int, meaning: str) -> str:
 
 def _in_memory(spikes: np.ndarray, sorting: si.BaseSorting, recording: si.BaseRecording) -> si.NumpySorting:
     fitted = si.NumpySorting(spikes, recording.sampling_frequency, sorting.unit_ids)
-    # NumpySorting counts segments up to the last spike's.
-    for segment_index in range(fitted.get_num_segments(), recording.get_num_segments()):
-        fitted.add_sorting_segment(SpikeVectorSortingSegment(spikes, segment_index, sorting.unit_ids))
+    add_segments(fitted, recording.get_num_segments())
     sorting.copy_metadata(fitted)
     return fitted
+
+
+def _outside(spikes: np.ndarray, recording: si.BaseRecording) -> tuple[np.ndarray, np.ndarray]:
+    """bool, bool (num_spikes,): before the start of their segment, past its end."""
+    lengths = [recording.get_num_samples(segment_index=index) for index in range(recording.get_num_segments())]
+    is_early, is_late = np.zeros((2, spikes.size), dtype=bool)
+    for start in range(0, spikes.size, _SPIKES_AT_ONCE):
+        some = slice(start, start + _SPIKES_AT_ONCE)
+        samples, segment_indices = spikes["sample_index"][some], spikes["segment_index"][some]
+        is_early[some], is_late[some] = samples < 0, samples >= np.asarray(lengths)[segment_indices]
+    return is_early, is_late

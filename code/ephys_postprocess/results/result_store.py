@@ -59,6 +59,7 @@ class ResultStore:
                 peak_mode=analyzer.peak_mode,
                 rec_attributes=None,
                 backend_options={"saving_options": {"compressor": COMPRESSOR}},
+                lazy=True,  # the spikes that it wrote would be read back
             )
         root = zarr.open_group(str(folder), mode="r+")
         self._extensions = root["extensions"]

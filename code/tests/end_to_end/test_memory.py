@@ -83,7 +83,7 @@ class Run:
     def compute(self):
         log, kept = QuietLog(), KeptUnits(np.ones(4, dtype=bool), [])
         inputs = open_inputs(self.found.recordings[0], self.found, self.parameters, self.execution, log)
-        watched = [weakref.ref(inputs.spikes.samples), weakref.ref(inputs.loaded.sorting)]
+        watched = [weakref.ref(inputs.spikes.samples)]
         sampled = sample(inputs, self.parameters)
         extensions = dict(self.parameters.extensions.arguments())
         gathered = gather_windows(inputs, sampled, kept.is_kept, self.parameters)
@@ -116,7 +116,7 @@ def computed(data, tmp_path_factory):
 
 
 def test_the_inputs_spikes_are_let_go(computed):
-    assert computed.alive == [False, False]
+    assert computed.alive == [False]
     assert computed.inputs.spikes is None
 
 

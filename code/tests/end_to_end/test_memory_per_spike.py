@@ -1,10 +1,16 @@
 """What a spike may take in memory, in bytes, where all spikes are looked at together."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
+import spikeinterface.core as si
 
+from ephys_postprocess.inputs import bare_sortings, sortings
+from ephys_postprocess.inputs.bare_sortings import with_spikes, without_spikes
+from ephys_postprocess.inputs.sortings import fit_sorting
+from ephys_postprocess.inputs.trace_sources import spike_trains
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.report import payload_spikes
 from ephys_postprocess.report.contents import Probe, ReportData, Run, Spikes
@@ -43,7 +49,7 @@ def bytes_per_spike(make, use):
 @pytest.fixture(autouse=True)
 def blocks_far_below_all_spikes(monkeypatch):
     """As they are in an hour of millions of spikes."""
-    for module in (payload_spikes, spike_train_metrics, deduplicate):
+    for module in (sortings, bare_sortings, payload_spikes, spike_train_metrics, deduplicate):
         name = "_SPIKES_AT_ONCE" if hasattr(module, "_SPIKES_AT_ONCE") else "SPIKES_AT_ONCE"
         monkeypatch.setattr(module, name, 2**14)
     monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 2**14)
@@ -86,6 +92,55 @@ def test_synchrony_takes_nothing_for_each_spike():
 
 def test_a_draw_takes_no_more_than_the_order_of_spikes():
     assert bytes_per_spike(make_trains, lambda spikes: select_random_spikes(spikes, margin_samples=90, seed=0)) < 9.5
+
+
+def make_sorting(num_spikes, num_segments=1):
+    trains = make_trains(num_spikes)
+    cuts = np.linspace(0, num_spikes, num_segments + 1).astype(int)
+    parts = [slice(*pair) for pair in itertools.pairwise(cuts)]
+    sorting = si.NumpySorting.from_samples_and_labels(
+        [trains.samples[part] for part in parts], [trains.unit_indices[part] for part in parts], RATE_HZ
+    )
+    sorting.set_property("quality", np.array(["good", "mua"] * (NUM_UNITS // 2)))
+    return sorting
+
+
+def test_a_sorting_in_order_is_checked_in_the_room_of_three_masks():
+    def use(sorting):
+        recording = si.NumpyRecording([np.zeros((30 * sorting.to_spike_vector().size, 1), dtype=np.int8)], RATE_HZ)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        assert fit_sorting(sorting, recording, None)[0] is sorting
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+
+    peaks = []
+    bytes_per_spike(make_sorting, use)
+    assert (peaks[1] - peaks[0]) / (MORE - FEWER) < 6
+
+
+@pytest.mark.parametrize("num_segments", [1, 3])
+@pytest.mark.parametrize("kept", [slice(None), slice(1, None, 3)])
+def test_a_sorting_gets_its_spikes_back(num_segments, kept):
+    sorting = make_sorting(50_000, num_segments)
+    spikes = spike_trains(sorting, (1_500_000,) * num_segments)
+    is_kept = np.zeros(NUM_UNITS, dtype=bool)
+    is_kept[kept] = True
+    bare = without_spikes(sorting)
+    assert bare.to_spike_vector().size == 0
+    assert bare.get_num_segments() == num_segments
+    expected = sorting.select_units(sorting.unit_ids[is_kept])
+    filled = with_spikes(bare.select_units(bare.unit_ids[is_kept]), spikes, is_kept)
+    np.testing.assert_array_equal(filled.to_spike_vector(), expected.to_spike_vector())
+    np.testing.assert_array_equal(filled.get_property("quality"), expected.get_property("quality"))
+    assert filled.get_num_segments() == num_segments
+
+
+@pytest.mark.parametrize("row", [0, 2**14 - 1, 2**14, 49_998])
+def test_one_spike_out_of_order_is_seen_wherever_blocks_end(row):
+    spikes = make_sorting(50_000).to_spike_vector().copy()
+    assert sortings._is_ordered(spikes)
+    spikes["sample_index"][row + 1] = spikes["sample_index"][row] - 1
+    assert not sortings._is_ordered(spikes)
 
 
 def test_the_same_numbers_whatever_the_blocks_are(monkeypatch):
