@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ephys_postprocess.errors import InputError
-from ephys_postprocess.machine.page_cache import expect_any_order, fetch, let_go
+from ephys_postprocess.machine.page_cache import Fetcher, expect_any_order, let_go
 
 # Parts of a raw file that are no further apart than this are read in one go: they share a page, or nearly so.
 JOINED_BYTES = 4096
@@ -66,6 +66,10 @@ class RawFile:
         weakref.finalize(self, os.close, descriptor)
         expect_any_order(descriptor)  # what comes next is said in `expect`
         return descriptor
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(self._descriptor)
 
     @cached_property
     def _direct_descriptor(self) -> int | None:
@@ -127,7 +131,7 @@ class RawFile:
         with contextlib.suppress(OSError):  # told by whoever reads them
             for start, stop in self._joined(ranges):
                 position = self.header_bytes + start * self.row_bytes
-                fetch(self._descriptor, position, (stop - start) * self.row_bytes)
+                self._fetcher.fetch(position, (stop - start) * self.row_bytes)
 
     def let_go(self, start_sample: int, stop_sample: int) -> None:
         """Tell the system that what was read will not be read again soon."""

@@ -63,7 +63,7 @@ def read_report_data(
         metrics=metrics,
         sources=sources,
         properties=_properties(analyzer.sorting),
-        templates=read_templates(analyzer, extensions, average, main_channel_indices),
+        templates=read_templates(analyzer, extensions, average, main_channel_indices, num_threads),
         waveforms=read_waveforms(analyzer, extensions, spikes.unit_indices, main_channel_indices, num_threads),
         correlograms=_correlograms(extensions),
         similarity=_floats(extensions.array("template_similarity", "similarity")),

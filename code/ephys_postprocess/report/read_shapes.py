@@ -30,7 +30,7 @@ def _shown_samples(analyzer, extensions, extension_name: str) -> tuple[int, int,
     return num_before - num_shown_before, num_before + max(1, round(SHOWN_MS_AFTER * rate_khz)), num_shown_before
 
 
-def read_templates(analyzer, extensions, average, main_channel_indices) -> Templates | None:
+def read_templates(analyzer, extensions, average, main_channel_indices, num_threads) -> Templates | None:
     if average is None or not len(average):
         return None
     first, last, num_before = _shown_samples(analyzer, extensions, "templates")
@@ -45,21 +45,18 @@ def read_templates(analyzer, extensions, average, main_channel_indices) -> Templ
     channels = np.where(is_own, largest, -1)[:, :width]
     values = np.take_along_axis(average, np.maximum(channels, 0)[:, None, :], axis=2)
     values = np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32)
-    return Templates(channels, values, num_before, _main_stds(extensions, main_channel_indices, first, last))
+    stds = _main_stds(extensions, main_channel_indices, slice(first, last), num_threads)
+    return Templates(channels, values, num_before, stds)
 
 
-def _main_stds(extensions, main_channel_indices, first: int, last: int) -> np.ndarray | None:
-    """float32 (num_units, num_samples): of each unit on its main channel; a block of the store at a time."""
+def _main_stds(extensions, main_channel_indices, window: slice, num_threads: int) -> np.ndarray | None:
+    """float32 (num_units, num_samples): of each unit on its main channel."""
     stored = extensions.array("templates", "std")
     if stored is None:
         return None
-    rows = stored.chunks[0] if hasattr(stored, "chunks") else len(main_channel_indices)
-    blocks = []
-    for start in range(0, len(main_channel_indices), rows):
-        main = main_channel_indices[start : start + rows]
-        block = np.asarray(stored[start : start + rows, first:last])
-        blocks.append(block[np.arange(len(main)), :, main].astype(np.float32))
-    return np.concatenate(blocks)
+    units = np.arange(len(main_channel_indices))
+    rows_per_block = stored.chunks[0] if hasattr(stored, "chunks") else 1
+    return _read_rows(stored, units, main_channel_indices, window, rows_per_block, num_threads)
 
 
 def read_waveforms(analyzer, extensions, unit_indices, main_channel_indices, num_threads) -> WaveformSample | None:

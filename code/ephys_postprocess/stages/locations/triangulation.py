@@ -147,11 +147,22 @@ def triangulate_least_squares(sources, max_distance_um):
     return search(sources, *initial_guess(sources, max_distance_um))
 
 
-def distances_led_by_rounding(sources, found, max_distance_um):
-    """How far away unfinished searches end when they start a hair's breadth beside, float64 (num_problems,), µm.
+def triangulate_twice(sources, max_distance_um):
+    """`triangulate_least_squares`, and how far each answer depends on the last bit of an operation.
 
-    Such a search hops between bounds; only the very same operations as SpikeInterface's surely lead to the same place.
+    Searches that run out of evaluations have all but arrived or hop between bounds; then only the very same operations
+    as SpikeInterface's surely lead to the same place. Both searches of a problem are made side by side, because an
+    iteration takes as long for twenty unfinished problems as for ten.
+
+    Returns
+    -------
+    found : float64 (num_problems, 4)
+    strayed_um : float64 (num_problems,)
+        How far away a search ends that starts a hair's breadth beside; 0 where the search arrived, or there was none.
     """
     start, low, high = initial_guess(sources, max_distance_um)
-    shifted, _ = search(sources, start * (1.0 + HAIRS_BREADTH), low, high)
-    return np.abs(shifted - found)[:, :3].max(axis=1)
+    twice = np.tile(np.arange(len(start)), 2)
+    starts = np.concatenate([start, start * (1.0 + HAIRS_BREADTH)])
+    both, is_unfinished = search(sources[twice], starts, low[twice], high[twice])
+    found, beside = np.split(both, 2)
+    return found, np.where(is_unfinished[: len(start)], np.abs(beside - found)[:, :3].max(axis=1), 0.0)

@@ -145,29 +145,23 @@ def _triangulate(
     require("feature", feature, ("ptp", "energy", "peak_voltage"))
     require("optimizer", optimizer, OPTIMIZERS)
     sources = inputs.sources(feature, is_absolute=True)
-    if optimizer == "least_square":
-        found, is_unfinished = triangulation.triangulate_least_squares(sources, max_distance_um)
-        if retrace_slow_searches:
-            undecided = _led_by_rounding(sources, found, is_unfinished, max_distance_um)
-            _retrace(inputs, feature, found, undecided, max_distance_um)
-    else:
+    if optimizer != "least_square":
         found = triangulate_with_penalty(sources, max_distance_um, inputs.dtype)
+    elif not retrace_slow_searches:
+        found, _ = triangulation.triangulate_least_squares(sources, max_distance_um)
+    else:
+        found, strayed_um = triangulation.triangulate_twice(sources, max_distance_um)
+        _retrace(inputs, feature, found, _led_by_rounding(sources, found, strayed_um), max_distance_um)
     return found if return_alpha else found[:, :3]
 
 
-def _led_by_rounding(sources, found, is_unfinished, max_distance_um):
+def _led_by_rounding(sources, found, strayed_um):
     """int64 (n,): the problems whose answer depends on the last bit of SpikeInterface's operations, the worst first.
 
     Its search for about one unit in ten runs out of evaluations on its way. Most of these have all but arrived; some
     hop between bounds. Four contacts (a tetrode) can't settle four unknowns: there too rounding leads.
     """
-    strayed = np.zeros(found.shape[0])
-    unfinished = np.flatnonzero(is_unfinished)
-    if unfinished.size:
-        strayed[unfinished] = triangulation.distances_led_by_rounding(
-            sources[unfinished], found[unfinished], max_distance_um
-        )
-    strayed[sources.is_contact.sum(axis=1) <= found.shape[1]] = np.inf
+    strayed = np.where(sources.num_residuals <= found.shape[1], np.inf, strayed_um)
     strayed[~np.isfinite(found).all(axis=1)] = 0.0  # no amplitude, no search
     order = np.argsort(-strayed, kind="stable")[: max(RETRACED_UNITS, int(RETRACED_SHARE * found.shape[0]))]
     if not np.isfinite(found[:, :3]).any():

@@ -6,14 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import triangulation as reference
 
+from ephys_postprocess.kernels.solvers.trust_region import search
 from ephys_postprocess.stages.locations.spike_locators import triangulate_with_penalty
 from ephys_postprocess.stages.locations.triangulation import (
+    HAIRS_BREADTH,
     centers_of_mass,
     contact_features,
-    distances_led_by_rounding,
     initial_guess,
     place_sources,
     triangulate_least_squares,
+    triangulate_twice,
 )
 
 CONTACTS_UM = np.array([[16.0 * (row % 2) + 32.0 * side, 20.0 * row] for row in range(7) for side in range(2)])
@@ -116,7 +118,19 @@ def test_nothing_to_locate():
     none = sources[:0]
     assert triangulate_least_squares(none, 1000.0)[0].shape == (0, 4)
     assert triangulate_with_penalty(none, 150.0).shape == (0, 4)
-    assert distances_led_by_rounding(none, np.zeros((0, 4)), 1000.0).shape == (0,)
+    assert triangulate_twice(none, 1000.0)[1].shape == (0,)
+
+
+def test_a_second_search_tells_which_answers_rounding_leads():
+    sources, _ = make_sources(60, 0.5, 3)
+    found, strayed_um = triangulate_twice(sources, 1000.0)
+    expected, is_unfinished = triangulate_least_squares(sources, 1000.0)
+    np.testing.assert_array_equal(found, expected)
+    start, low, high = initial_guess(sources, 1000.0)
+    beside, _ = search(sources, start * (1 + HAIRS_BREADTH), low, high)
+    assert 0 < is_unfinished.sum() < 60
+    np.testing.assert_array_equal(strayed_um[~is_unfinished], 0.0)
+    np.testing.assert_array_equal(strayed_um[is_unfinished], np.abs(beside - found)[is_unfinished, :3].max(axis=1))
 
 
 @settings(max_examples=10, deadline=None)

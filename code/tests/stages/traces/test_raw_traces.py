@@ -348,6 +348,28 @@ def test_what_is_in_memory_is_not_fetched(raw, monkeypatch):
     assert told
 
 
+def test_the_system_is_asked_ever_more_rarely_while_all_is_in_memory(monkeypatch):
+    asked, told = [], []
+    first_on_disk, num_pieces = 2000, 3000
+
+    def is_in_memory(_, position):
+        asked.append(position // FETCHED_AT_ONCE_BYTES)
+        return position // FETCHED_AT_ONCE_BYTES < first_on_disk
+
+    monkeypatch.setattr(page_cache, "_is_in_memory", is_in_memory)
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, position, *__: told.append(position // FETCHED_AT_ONCE_BYTES))
+    fetcher = page_cache.Fetcher(descriptor=-1)
+    for piece in range(num_pieces):
+        fetcher.fetch(piece * FETCHED_AT_ONCE_BYTES, FETCHED_AT_ONCE_BYTES)
+    most_apart = page_cache.MOST_UNASKED + 1
+    assert asked[:8] == list(range(8))
+    assert np.diff(asked).max() == most_apart
+    assert sum(piece < first_on_disk for piece in asked) < first_on_disk / 8
+    # Once something is not there, each is asked for again: no more is passed over than lies between two questions.
+    assert told == list(range(told[0], num_pieces))
+    assert first_on_disk <= told[0] < first_on_disk + most_apart
+
+
 @pytest.mark.parametrize(
     ("bytes_ahead", "expected"), [(0, [0, 1, 2]), (250 * ROW_BYTES, [0, 1, 2, 3]), (2**40, range(10))]
 )
