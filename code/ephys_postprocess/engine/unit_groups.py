@@ -7,6 +7,7 @@ import numpy as np
 
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.records import Sparsity, SpikeTrains, UnitPeriods
+from ephys_postprocess.results.stored_extensions import read_field
 from ephys_postprocess.stages.quality.observed_time import within_periods
 from ephys_postprocess.stages.traces.trace_deviations import TraceDeviations
 from ephys_postprocess.stages.traces.trace_pass import run_trace_pass
@@ -31,7 +32,7 @@ class SharedValues:
     def positions_um(self, direction: str) -> np.ndarray:
         """float32 (num_spikes,): the spike locations along "x", "y" or "z"."""
         locations = self.work.data_of("spike_locations")["spike_locations"]
-        return self._once(direction, lambda: np.ascontiguousarray(locations[direction]))
+        return self._once(direction, lambda: read_field(locations, direction))
 
     @cached_property
     def trace_deviations(self) -> np.ndarray:

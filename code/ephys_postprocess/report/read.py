@@ -21,7 +21,7 @@ from ephys_postprocess.report.methods import write_methods
 from ephys_postprocess.report.presets import find_presets
 from ephys_postprocess.report.read_shapes import read_average, read_templates, read_waveforms
 from ephys_postprocess.results.analyzer_tables import dictionary_of
-from ephys_postprocess.results.stored_extensions import StoredExtensions
+from ephys_postprocess.results.stored_extensions import StoredExtensions, read_field
 
 _METRIC_EXTENSIONS = ("spiketrain_metrics", "template_metrics", "quality_metrics")
 
@@ -126,7 +126,7 @@ def _spikes(analyzer, extensions) -> Spikes:
     return Spikes(
         trains=trains,
         amplitudes=None if amplitudes is None else np.asarray(amplitudes[:], dtype=np.float32),
-        depths_um=None if locations is None else np.ascontiguousarray(locations["y"], dtype=np.float32),
+        depths_um=None if locations is None else read_field(locations, "y").astype(np.float32, copy=False),
         converter_steps=_converter_steps(analyzer),
     )
 

@@ -75,6 +75,20 @@ class StoredExtensions:
         return f"SpikeInterface {self._attributes.get('version', '')}".strip()
 
 
+def read_field(array, name: str) -> np.ndarray:
+    """One field of a structured array, contiguous; of one in a store no more than a chunk is decoded at a time.
+
+    zarr itself holds room for all fields of all rows, to return one of them.
+    """
+    if not isinstance(array, zarr.Array):
+        return np.ascontiguousarray(array[name])
+    values = np.empty(array.shape, dtype=array.dtype[name])
+    for start in range(0, array.shape[0], array.chunks[0]):
+        rows = slice(start, start + array.chunks[0])
+        values[rows] = array[rows][name]
+    return values
+
+
 class _Memory:
     def __init__(self, analyzer):
         self._analyzer = analyzer

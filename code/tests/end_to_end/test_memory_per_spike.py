@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import spikeinterface.core as si
+import zarr
 
 from ephys_postprocess.inputs import bare_sortings, sortings
 from ephys_postprocess.inputs.bare_sortings import with_spikes, without_spikes
@@ -15,6 +16,7 @@ from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.report import payload_spikes
 from ephys_postprocess.report.contents import Probe, ReportData, Run, Spikes
 from ephys_postprocess.report.payload import build_payload
+from ephys_postprocess.results.stored_extensions import read_field
 from ephys_postprocess.stages.quality import spike_train_metrics
 from ephys_postprocess.stages.spike_trains import deduplicate
 from ephys_postprocess.stages.spike_trains.random_spikes import select_random_spikes
@@ -92,6 +94,26 @@ def test_synchrony_takes_nothing_for_each_spike():
 
 def test_a_draw_takes_no_more_than_the_order_of_spikes():
     assert bytes_per_spike(make_trains, lambda spikes: select_random_spikes(spikes, margin_samples=90, seed=0)) < 9.5
+
+
+def stored_locations(num_spikes):
+    locations = np.zeros(num_spikes, dtype=[(name, "f4") for name in "xyz"])
+    for name in "xyz":
+        locations[name] = np.random.default_rng(ord(name)).normal(size=num_spikes)
+    return zarr.array(locations, chunks=2**14)
+
+
+def test_one_coordinate_of_the_locations_takes_no_more_than_itself():
+    assert bytes_per_spike(stored_locations, lambda stored: read_field(stored, "y")) < 4.5
+
+
+@pytest.mark.parametrize("num_spikes", [0, 2**14, 2**14 + 1])
+def test_a_coordinate_is_that_of_the_locations(num_spikes):
+    stored = stored_locations(num_spikes)
+    for locations in (stored, stored[:]):
+        y = read_field(locations, "y")
+        np.testing.assert_array_equal(y, stored[:]["y"])
+        assert y.flags.c_contiguous
 
 
 def make_sorting(num_spikes, num_segments=1):
