@@ -30,7 +30,7 @@ class SpikeTrains:
     """All spikes of all units, ordered by segment, then sample (SpikeInterface's spike vector as plain columns)."""
 
     samples: np.ndarray  # int64 (num_spikes,) sample index within its segment
-    unit_indices: np.ndarray  # int64 (num_spikes,) position of the unit, 0 … num_units - 1
+    unit_indices: np.ndarray  # int32 (num_spikes,) position of the unit, 0 … num_units - 1
     segment_indices: np.ndarray  # int64 (num_spikes,); of a single segment one repeated zero, which takes no memory
     num_units: int
     segment_lengths: tuple[int, ...]  # samples per segment
@@ -54,8 +54,10 @@ class SpikeTrains:
     @cached_property
     def unit_edges(self) -> np.ndarray:
         """int64 (num_units + 1,): rows of unit u are order_by_unit[unit_edges[u]:unit_edges[u + 1]]."""
-        counts = np.bincount(self.unit_indices, minlength=self.num_units)
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        counts = np.zeros(self.num_units, dtype=np.int64)
+        for start in range(0, self.num_spikes, _SPIKES_AT_ONCE):  # numpy copies what it counts, as int64
+            counts += np.bincount(self.unit_indices[start : start + _SPIKES_AT_ONCE], minlength=self.num_units)
+        return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
     def observed_samples(self) -> np.ndarray:

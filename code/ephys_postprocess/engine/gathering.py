@@ -84,5 +84,5 @@ def _selection_to_come(inputs, sampled, is_expected, extensions: Extensions):
 
 def _as_if_alone(spikes: SpikeTrains, rows: np.ndarray, is_wanted: np.ndarray) -> SpikeTrains:
     """Some spikes of some units, as if there were no other units."""
-    unit_indices = (np.cumsum(is_wanted) - 1)[spikes.unit_indices[rows]]
+    unit_indices = (np.cumsum(is_wanted, dtype=np.int32) - 1)[spikes.unit_indices[rows]]
     return spikes.of_rows(rows, unit_indices=unit_indices, num_units=int(np.count_nonzero(is_wanted)))

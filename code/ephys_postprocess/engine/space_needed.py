@@ -65,7 +65,7 @@ def estimate_need(
 def space_needed(inputs: Inputs, sampled: SampledTemplates, is_kept: np.ndarray | None, extensions: Extensions) -> Need:
     """What the result of the units kept (None: of all) will take, in the results and in the scratch folder."""
     is_kept = np.ones(inputs.spikes.num_units, dtype=bool) if is_kept is None else is_kept
-    counts = np.bincount(inputs.spikes.unit_indices, minlength=inputs.spikes.num_units)[is_kept]
+    counts = np.diff(inputs.spikes.unit_edges)[is_kept]
     most = 0 if extensions.random_spikes is None else extensions.random_spikes.max_spikes_per_unit
     return estimate_need(
         int(counts.sum()),

@@ -132,7 +132,7 @@ def _files_below(path: Path) -> list[Path]:
 def _of_spikes(spikes: SpikeTrains, unit_ids) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join(map(repr, np.asarray(unit_ids).tolist())).encode("utf-8", "surrogatepass"))
-    for column in (spikes.samples, spikes.unit_indices, spikes.segment_indices):
+    for column in (spikes.samples, spikes.unit_indices, spikes.segment_indices):  # as int64, whatever holds them
         for start in range(0, column.size, _SPIKES_AT_ONCE):  # what is not contiguous is copied piece by piece
-            digest.update(np.ascontiguousarray(column[start : start + _SPIKES_AT_ONCE]).data)
+            digest.update(np.ascontiguousarray(column[start : start + _SPIKES_AT_ONCE], dtype=np.int64).data)
     return digest.hexdigest()

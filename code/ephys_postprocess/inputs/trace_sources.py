@@ -74,7 +74,7 @@ def spike_trains(sorting: si.BaseSorting, segments: si.BaseRecording | tuple[int
         segment_indices = np.ascontiguousarray(spikes["segment_index"], dtype=np.int64)
     return SpikeTrains(
         samples=np.ascontiguousarray(spikes["sample_index"], dtype=np.int64),
-        unit_indices=np.ascontiguousarray(spikes["unit_index"], dtype=np.int64),
+        unit_indices=np.ascontiguousarray(spikes["unit_index"], dtype=np.int32),
         segment_indices=segment_indices,
         num_units=sorting.get_num_units(),
         segment_lengths=tuple(int(length) for length in segments),

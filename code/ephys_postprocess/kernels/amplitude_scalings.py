@@ -21,7 +21,7 @@ def template_moments(traces, window_starts, unit_indices, octet_starts, octet_te
         A stretch of one segment, unscaled. Rows a window asks for beyond it count as zeros.
     window_starts : int64 (num_spikes,)
         Row of the first sample of each spike's window; negative before the stretch.
-    unit_indices : int64 (num_spikes,)
+    unit_indices : int32 (num_spikes,)
     octet_starts : int64 (num_units, num_octets)
         First channel of each of a unit's octets, -1 beyond; see `octets.OctetCover`.
     octet_templates : float32 or float64 (num_units, num_octets, num_samples, OCTET)

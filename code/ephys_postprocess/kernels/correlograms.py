@@ -11,7 +11,7 @@ def correlograms(line_samples, column_indices, rows_by_unit, unit_edges, bin_of_
     ----------
     line_samples : int64 (num_spikes,)
         All spikes on one time line, ascending; segments at least the half window apart.
-    column_indices : int64 (num_spikes,)
+    column_indices : int32 (num_spikes,)
         Which column of `counts` a spike is counted in when it is the other one of a pair.
     rows_by_unit : int64 (num_spikes,)
         Rows of `line_samples`, unit by unit.

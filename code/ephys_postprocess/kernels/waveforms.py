@@ -49,7 +49,7 @@ def scale_windows(windows, rows, unit_indices, gains, offsets, first_samples, st
         Unscaled.
     rows : int64 (num_waveforms,)
         Which windows.
-    unit_indices : int64 (num_waveforms,)
+    unit_indices : int32 (num_waveforms,)
         Row of `gains` and `offsets` for each waveform.
     gains, offsets : float32 (num_units, max_width)
         µV a count and µV of each unit's channels, packed left; zero in unused columns.
@@ -85,7 +85,7 @@ def sum_windows(traces, first_rows, unit_indices, first_channel, last_channel, s
         A stretch of one segment; rows outside of it add nothing.
     first_rows : int64 (num_spikes,)
         Row of each window's first sample; may be negative or beyond the end.
-    unit_indices : int64 (num_spikes,)
+    unit_indices : int32 (num_spikes,)
         First index into `sums`.
     first_channel, last_channel : int
         Half-open range, so that threads can share one unit without sharing a cell.

@@ -59,7 +59,7 @@ class Spikes:
 
     @property
     def unit_indices(self) -> np.ndarray:
-        """int64 (num_spikes,)"""
+        """int32 (num_spikes,)"""
         return self.trains.unit_indices
 
     def times_s(self, rows: np.ndarray) -> np.ndarray:

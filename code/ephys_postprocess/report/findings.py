@@ -65,7 +65,7 @@ def _nobody_passes(data):
 
 
 def _few_spikes(data):
-    counts = np.bincount(data.spikes.unit_indices, minlength=data.num_units)
+    counts = np.diff(data.spikes.trains.unit_edges)
     few = np.flatnonzero(counts < FEW_SPIKES)
     if few.size:
         names = _shortened([data.unit_ids[index] for index in few])

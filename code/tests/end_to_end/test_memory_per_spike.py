@@ -28,7 +28,7 @@ FEWER, MORE = 200_000, 600_000
 def make_trains(num_spikes):
     random = np.random.default_rng(num_spikes)
     samples = np.sort(random.integers(0, 30 * num_spikes, num_spikes))
-    units = random.integers(0, NUM_UNITS, num_spikes)
+    units = random.integers(0, NUM_UNITS, num_spikes).astype(np.int32)
     segments = np.broadcast_to(np.int64(0), num_spikes)
     return SpikeTrains(samples, units, segments, NUM_UNITS, (30 * num_spikes,), RATE_HZ)
 
@@ -76,6 +76,16 @@ def test_the_payload_of_a_report_takes_no_more_than_the_order_of_spikes():
 
 def test_spikes_in_order_of_units_take_no_more_than_their_rows():
     assert bytes_per_spike(make_trains, lambda spikes: spikes.order_by_unit) < 8.5
+
+
+def test_counting_the_spikes_of_units_takes_nothing_for_each_spike():
+    assert bytes_per_spike(make_trains, lambda spikes: spikes.unit_edges) < 1
+
+
+def test_a_spike_of_a_sorting_is_its_sample_and_its_unit():
+    spikes = spike_trains(make_sorting(1000), (30_000,))
+    assert (spikes.samples.dtype, spikes.unit_indices.dtype) == (np.int64, np.int32)
+    assert spikes.segment_indices.strides == (0,)
 
 
 def test_duplicates_are_found_in_the_room_of_three_arrays():

@@ -1,5 +1,6 @@
 """What a result was made from: every file behind a description counts, by size, time and contents."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,7 +9,13 @@ import pytest
 import spikeinterface.core as si
 
 from ephys_postprocess.errors import InputError
-from ephys_postprocess.inputs.fingerprints import SMALL_BYTES, fingerprint_files, names_of_files_behind
+from ephys_postprocess.inputs.fingerprints import (
+    SMALL_BYTES,
+    fingerprint_files,
+    fingerprint_inputs,
+    names_of_files_behind,
+)
+from ephys_postprocess.records import SpikeTrains
 
 
 @pytest.fixture
@@ -54,6 +61,15 @@ def test_a_new_time_counts(data):
     before = fingerprint_files(data, ["large.raw"])
     os.utime(data / "large.raw", ns=(1, 1))
     assert fingerprint_files(data, ["large.raw"]) != before
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_spikes_count_by_their_numbers_whatever_holds_them(data, dtype):
+    """A result made when units were held as int64 is still one of these inputs."""
+    columns = np.array([[5, 9], [1, 0], [0, 0]])
+    spikes = SpikeTrains(columns[0], columns[1].astype(dtype), columns[2], 2, (10,), 30_000.0)
+    found = fingerprint_inputs(data, ["folder"], "traces", spikes, ["a", "b"], {})
+    assert found.spikes == hashlib.sha256(b"'a'\n'b'" + columns.astype("<i8").tobytes()).hexdigest()
 
 
 def test_files_behind_a_chain_are_named(tmp_path):

@@ -101,7 +101,7 @@ def principal_components(
         unit_index -> float32 (num_snippets, num_samples, at least the unit's channels) in µV, or int16 counts of
         `gain_uV` each; snippets in the order of `unit_indices`, channels ascending and packed left. Called from several
         threads, twice a unit.
-    unit_indices : int64 (num_random_spikes,)
+    unit_indices : int (num_random_spikes,)
         The unit of each sampled spike.
     sparsity : Sparsity
         Every channel for every unit where the analyzer is dense; `concatenated` needs that.

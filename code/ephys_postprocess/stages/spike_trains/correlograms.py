@@ -73,7 +73,7 @@ def auto_correlograms(
     line = spikes.line_samples(gap_samples=half_window)[spikes.order_by_unit]
     # units one after the other on the line, too far apart to meet
     line += np.repeat(np.arange(spikes.num_units), np.diff(spikes.unit_edges)) * (line.max(initial=0) + half_window + 1)
-    columns = np.zeros(spikes.num_spikes, dtype=np.int64)
+    columns = np.zeros(spikes.num_spikes, dtype=np.int32)
     bin_of_lag = np.arange(2 * half_window) // bin_samples
     _count(line, columns, np.arange(spikes.num_spikes), spikes.unit_edges, bin_of_lag, counts, num_threads)
     return counts[:, 0], bins

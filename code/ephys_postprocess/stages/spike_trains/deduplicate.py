@@ -138,7 +138,7 @@ def _shifted_line(spikes, shifts_samples, gap_samples):
         some = slice(start, start + SPIKES_AT_ONCE)
         line[some] -= shifts_samples[spikes.unit_indices[some]]
     order = np.argsort(line, kind="stable")
-    unit_indices = np.empty(line.size, dtype=np.int32)
+    unit_indices = np.empty_like(spikes.unit_indices)
     for start in range(0, line.size, SPIKES_AT_ONCE):
         some = slice(start, start + SPIKES_AT_ONCE)
         unit_indices[some] = spikes.unit_indices[order[some]]

@@ -25,7 +25,8 @@ def find_collisions(
 
     Parameters
     ----------
-    samples, unit_indices : int64 (num_spikes,)
+    samples : int64 (num_spikes,)
+    unit_indices : int32 (num_spikes,)
         Spikes of one segment in time order.
     first_spike, last_spike, delta_samples : int
     overlaps : bool (num_units, num_units)
