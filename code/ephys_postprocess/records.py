@@ -48,7 +48,7 @@ class SpikeTrains:
 
     @cached_property
     def order_by_unit(self) -> np.ndarray:
-        """int64 (num_spikes,): rows sorted by unit, in time order within a unit."""
+        """int32 (num_spikes,), see `rows_by_unit`: rows sorted by unit, in time order within a unit."""
         return rows_by_unit(self.unit_indices, self.unit_edges)
 
     @cached_property
@@ -70,12 +70,13 @@ class SpikeTrains:
         return np.diff(totals[edges]).astype(np.int64)
 
     def let_order_go(self) -> None:
-        """Forget `order_by_unit`, 8 bytes per spike, until somebody asks for it again."""
+        """Forget `order_by_unit`, 4 bytes per spike, until somebody asks for it again."""
         vars(self).pop("order_by_unit", None)
 
     def rows_of_unit(self, unit_index: int) -> np.ndarray:
         """int64: the rows of one unit's spikes, in time order."""
-        return self.order_by_unit[self.unit_edges[unit_index] : self.unit_edges[unit_index + 1]]
+        rows = self.order_by_unit[self.unit_edges[unit_index] : self.unit_edges[unit_index + 1]]
+        return rows.astype(np.int64)
 
     def groups_of_units(self, most_spikes: int) -> list[tuple[int, int]]:
         """(first, last + 1) of consecutive units with at most so many spikes together, or of one unit with more."""
@@ -88,7 +89,8 @@ class SpikeTrains:
 
     def rows_of_units(self, first_unit: int, last_unit: int) -> np.ndarray:
         """int64, ascending: the rows of the spikes of units first_unit:last_unit."""
-        return np.sort(self.order_by_unit[self.unit_edges[first_unit] : self.unit_edges[last_unit]])
+        rows = self.order_by_unit[self.unit_edges[first_unit] : self.unit_edges[last_unit]]
+        return np.sort(rows).astype(np.int64)
 
     def of_units(self, first_unit: int, last_unit: int) -> "SpikeTrains":
         """The spikes of units first_unit:last_unit alone: row r is `rows_of_units(...)[r]`, unit 0 is `first_unit`."""
@@ -125,15 +127,19 @@ class SpikeTrains:
 
 
 def rows_by_unit(unit_indices: np.ndarray, unit_edges: np.ndarray) -> np.ndarray:
-    """int64 (num_spikes,): the stable argsort of `unit_indices`, with no more memory than the result.
+    """The stable argsort of `unit_indices`, with no more memory than the result.
 
     Parameters
     ----------
     unit_indices : int (num_spikes,)
     unit_edges : int64 (num_units + 1,)
         Where each unit's rows begin in the result.
+
+    Returns
+    -------
+    rows : int32 (num_spikes,); int64 where 31 bits do not count them
     """
-    rows = np.empty(unit_indices.size, dtype=np.int64)
+    rows = np.empty(unit_indices.size, dtype=np.int32 if unit_indices.size <= 2**31 else np.int64)
     num_units, next_places = unit_edges.size - 1, unit_edges[:-1].astype(np.int64)
     key_dtype = np.min_scalar_type(num_units)  # numpy sorts small integers by counting
     for start in range(0, unit_indices.size, _SPIKES_AT_ONCE):

@@ -13,7 +13,7 @@ def correlograms(line_samples, column_indices, rows_by_unit, unit_edges, bin_of_
         All spikes on one time line, ascending; segments at least the half window apart.
     column_indices : int32 (num_spikes,)
         Which column of `counts` a spike is counted in when it is the other one of a pair.
-    rows_by_unit : int64 (num_spikes,)
+    rows_by_unit : int32 or int64 (num_spikes,)
         Rows of `line_samples`, unit by unit.
     unit_edges : int64 (num_units + 1,)
         Unit u owns rows_by_unit[unit_edges[u]:unit_edges[u + 1]].

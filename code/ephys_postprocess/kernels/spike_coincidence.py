@@ -19,7 +19,7 @@ def spike_coincidence(
     line_samples : int64 (num_spikes,)
         All spikes on one time line, ascending; segments further apart than `delta_samples`.
     unit_indices : int32 (num_spikes,)
-    rows_by_unit : int64 (num_spikes,)
+    rows_by_unit : int32 or int64 (num_spikes,)
         Rows of `line_samples`, unit by unit, ascending within a unit.
     unit_edges : int64 (num_units + 1,)
         Unit u owns rows_by_unit[unit_edges[u]:unit_edges[u + 1]].

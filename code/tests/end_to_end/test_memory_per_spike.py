@@ -70,12 +70,12 @@ def made_report(num_spikes):
 
 
 def test_the_payload_of_a_report_takes_no_more_than_the_order_of_spikes():
-    # the order is 8 bytes; of a fortieth of them, which are a unit's, there are copies (about 100 bytes for each)
-    assert bytes_per_spike(made_report, build_payload) < 8 + 100 / NUM_UNITS + 1
+    # the order is 4 bytes; of a fortieth of them, which are a unit's, there are copies (about 100 bytes for each)
+    assert bytes_per_spike(made_report, build_payload) < 4 + 100 / NUM_UNITS + 1
 
 
 def test_spikes_in_order_of_units_take_no_more_than_their_rows():
-    assert bytes_per_spike(make_trains, lambda spikes: spikes.order_by_unit) < 8.5
+    assert bytes_per_spike(make_trains, lambda spikes: spikes.order_by_unit) < 4.5
 
 
 def test_counting_the_spikes_of_units_takes_nothing_for_each_spike():
@@ -89,9 +89,9 @@ def test_a_spike_of_a_sorting_is_its_sample_and_its_unit():
 
 
 def test_duplicates_are_found_in_the_room_of_three_arrays():
-    # line and order, 8 bytes each, and what sorting takes (at most a half of one); then units (4) in place of that
+    # line and order, 8 bytes each, and units, 4; what sorting takes (at most half a line) goes before
     shifts = np.zeros(NUM_UNITS, dtype=np.int64)
-    assert bytes_per_spike(make_trains, lambda spikes: deduplicate.count_coincidences(spikes, shifts, 12, 1)) < 24
+    assert bytes_per_spike(make_trains, lambda spikes: deduplicate.count_coincidences(spikes, shifts, 12, 1)) < 21
 
 
 def test_synchrony_takes_nothing_for_each_spike():
@@ -103,7 +103,7 @@ def test_synchrony_takes_nothing_for_each_spike():
 
 
 def test_a_draw_takes_no_more_than_the_order_of_spikes():
-    assert bytes_per_spike(make_trains, lambda spikes: select_random_spikes(spikes, margin_samples=90, seed=0)) < 9.5
+    assert bytes_per_spike(make_trains, lambda spikes: select_random_spikes(spikes, margin_samples=90, seed=0)) < 6
 
 
 def stored_locations(num_spikes):

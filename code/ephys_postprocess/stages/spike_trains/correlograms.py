@@ -75,7 +75,8 @@ def auto_correlograms(
     line += np.repeat(np.arange(spikes.num_units), np.diff(spikes.unit_edges)) * (line.max(initial=0) + half_window + 1)
     columns = np.zeros(spikes.num_spikes, dtype=np.int32)
     bin_of_lag = np.arange(2 * half_window) // bin_samples
-    _count(line, columns, np.arange(spikes.num_spikes), spikes.unit_edges, bin_of_lag, counts, num_threads)
+    rows = np.arange(spikes.num_spikes, dtype=spikes.order_by_unit.dtype)
+    _count(line, columns, rows, spikes.unit_edges, bin_of_lag, counts, num_threads)
     return counts[:, 0], bins
 
 
