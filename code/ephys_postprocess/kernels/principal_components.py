@@ -6,6 +6,12 @@ import numpy as np
 
 from ephys_postprocess.kernels._jit import kernel
 from ephys_postprocess.kernels._octet_loops import OCTET, sum_products
+from ephys_postprocess.kernels.count_products import add_row_products
+from ephys_postprocess.kernels.solvers.leading_eigenpairs import (
+    SMALLEST_RATIO,
+    is_large_enough,
+    iterate_to_eigenpairs,
+)
 
 SPIKES_AT_ONCE = 16  # stay in cache while every channel is picked from them: four times faster than all at once
 
@@ -71,6 +77,74 @@ def absorb_block(
         sign = -1.0 if directions[component, largest] < 0 else 1.0
         for feature in range(mean.size):
             components[component, feature] = sign * directions[component, feature]
+
+
+@kernel
+def absorb_moments(
+    num_seen, num_rows, block_mean, moments, start, values, ends, squares, mean, var, singular_values, components
+):
+    """Move one model on by one block of snippets, known by its second moments, where iterating finds the components.
+
+    All in one call, so that threads do not wait for the interpreter between its steps, which take some ten
+    microseconds each.
+
+    Parameters
+    ----------
+    num_seen, num_rows, block_mean, mean, var, singular_values, components
+        As in `absorb_block`.
+    moments : float64 (num_features, num_features)
+        Of the centered block, right from the diagonal upwards; filled up, and added to what stands for earlier blocks.
+    start : float64 (num_features, width)
+        As in `leading_eigenpairs`.
+    values : float64 (width,)
+    ends : float64 (num_features, width)
+        Filled with the eigenvalues and eigenvectors of `moments`.
+    squares : float64 (num_features,)
+        Filled with the diagonal of `moments`.
+
+    Returns
+    -------
+    bool
+        False where other means must find the components: then the model is what it was.
+    """
+    add_row_products(rows_of_earlier(num_seen, num_rows, block_mean, mean, singular_values, components), moments)
+    for feature in range(mean.size):
+        squares[feature] = moments[feature, feature]
+    num_components = singular_values.size
+    if not is_large_enough(*start.shape):
+        return False
+    if not iterate_to_eigenpairs(moments, num_components, start, values, ends):
+        return False
+    if values[num_components - 1] <= SMALLEST_RATIO * values[0]:
+        return False
+    directions = np.empty_like(components)
+    for component in range(num_components):
+        for feature in range(mean.size):
+            directions[component, feature] = ends[feature, component]
+    absorb_block(num_seen, num_rows, block_mean, values, directions, squares, mean, var, singular_values, components)
+    return True
+
+
+@kernel
+def rows_of_earlier(num_seen, num_rows, block_mean, mean, singular_values, components):
+    """What stands for all earlier blocks beside a centered one: weighted components and the shift of the mean.
+
+    Parameters as in `absorb_block`; the model is the one before the block.
+
+    Returns
+    -------
+    float64 (num_components + 1, num_features), or (0, num_features) for a model that saw none
+    """
+    num_components, num_features = components.shape
+    if num_seen == 0:
+        return np.empty((0, num_features))
+    rows = np.empty((num_components + 1, num_features))
+    share = math.sqrt(num_seen / (num_seen + num_rows) * num_rows)
+    for feature in range(num_features):
+        for component in range(num_components):
+            rows[component, feature] = singular_values[component] * components[component, feature]
+        rows[num_components, feature] = (mean[feature] - block_mean[feature]) * share
+    return rows
 
 
 @kernel

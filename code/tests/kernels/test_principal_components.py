@@ -1,12 +1,14 @@
 """What principal components do with snippets and models."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import principal_components as reference
 
 from ephys_postprocess.kernels import principal_components as kernels
 from ephys_postprocess.kernels.octets import cover_with_octets, with_room_for_octets
+from ephys_postprocess.kernels.solvers.leading_eigenpairs import block_width, random_block
 
 FEW_EXAMPLES = settings(max_examples=30, deadline=None)
 
@@ -52,6 +54,47 @@ def test_absorb_block_by_hand():
     assert var.tolist() == [1.0, 1.0, 0.25]
     assert singular_values.tolist() == [3.0]
     assert components.tolist() == (-directions).tolist()
+
+
+def made_up_model(num_components, num_features, num_seen, rng):
+    """[mean, var, singular values, components] after some snippets; those of a model that saw none are zeros."""
+    mean, var, singular_values = np.zeros(num_features), np.zeros(num_features), np.zeros(num_components)
+    components = np.zeros((num_components, num_features))
+    if num_seen:
+        mean[:], var[:] = rng.normal(size=num_features), rng.random(num_features)
+        singular_values[:] = 9 + rng.random(num_components)
+        components[:] = np.linalg.qr(rng.normal(size=(num_features, num_components)))[0].T
+    return [mean, var, singular_values, components]
+
+
+@pytest.mark.parametrize("num_seen", [0, 70])
+def test_absorb_moments_equals_the_naive_one(num_seen):
+    rng = np.random.default_rng(num_seen)
+    rows = rng.normal(size=(300, 100)) * np.linspace(5, 0.5, 100)  # directions that are apart
+    model = made_up_model(3, 100, num_seen, rng)
+    naive = [array.copy() for array in model]
+    centered, mean = rows - rows.mean(axis=0), rows.mean(axis=0)
+    shown = (num_seen, 300, mean)
+    start, moments = random_block(100, block_width(100, 3)), np.triu(centered.T @ centered)
+    values, ends, squares = np.empty(start.shape[1]), np.empty(start.shape), np.empty(100)
+    assert kernels.absorb_moments(*shown, moments, start, values, ends, squares, *model)
+    reference.absorb_moments(*shown, centered, squares_of := np.empty(100), *naive)
+    np.testing.assert_allclose(squares, squares_of, rtol=1e-12)
+    for ours, expected in zip(model, naive, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=2e-6)  # angles of 1e-6, ANGLE_TOLERANCE
+
+
+@pytest.mark.parametrize("num_features", [20, 100])  # too few to iterate; too few dimensions for so many components
+def test_absorb_moments_leaves_the_model_where_it_finds_no_components(num_features):
+    rng = np.random.default_rng(1)
+    model = made_up_model(3, num_features, 0, rng)
+    rows = rng.normal(size=(50, 1)) * rng.normal(size=num_features)
+    start, moments = random_block(num_features, block_width(num_features, 3)), np.triu(rows.T @ rows)
+    values, ends, squares = np.empty(start.shape[1]), np.empty(start.shape), np.empty(num_features)
+    mean = rows.mean(axis=0)
+    assert not kernels.absorb_moments(0, 50, mean, moments, start, values, ends, squares, *model)
+    assert not any(array.any() for array in model)
+    np.testing.assert_allclose(moments, rows.T @ rows, rtol=1e-12)
 
 
 @FEW_EXAMPLES

@@ -64,6 +64,21 @@ def absorb_block(
     components[:] = signed_rows(directions[None])[0]
 
 
+def rows_of_earlier(num_seen, num_rows, block_mean, mean, singular_values, components):
+    correction = np.sqrt(num_seen / (num_seen + num_rows) * num_rows) * (mean - block_mean)
+    rows = np.concatenate([singular_values[:, None] * components, correction[None]])
+    return rows if num_seen else rows[:0]
+
+
+def absorb_moments(num_seen, num_rows, block_mean, centered, squares, mean, var, singular_values, components):
+    earlier = rows_of_earlier(num_seen, num_rows, block_mean, mean, singular_values, components)
+    stacked = np.concatenate([centered, earlier])
+    squares[:] = (stacked**2).sum(axis=0)
+    _, values, rows = np.linalg.svd(stacked, full_matrices=False)
+    shown = values[: len(singular_values)] ** 2, rows[: len(singular_values)], squares
+    absorb_block(num_seen, num_rows, block_mean, *shown, mean, var, singular_values, components)
+
+
 def project_counts(snippets, weights, offsets, gain, projections):
     for spike in range(projections.shape[0]):
         for channel in range(projections.shape[2]):

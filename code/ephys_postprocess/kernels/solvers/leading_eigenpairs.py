@@ -56,12 +56,18 @@ def leading_eigenpairs(matrix, num_pairs, start):
     Angles to LAPACK's eigenvectors are at most about 1e-6 where eigenvalues are apart.
     """
     size, width = start.shape
-    if size >= max(SMALLEST_ITERATED_SIZE, 4 * width):
+    if is_large_enough(size, width):
         values, block = np.empty(width), np.empty((size, width))
         if iterate_to_eigenpairs(matrix, num_pairs, start, values, block):
             return np.maximum(values[:num_pairs], 0.0), block
     values, vectors = np.linalg.eigh(matrix)
     return np.maximum(values[::-1][:num_pairs], 0.0), np.ascontiguousarray(vectors[:, ::-1][:, :width])
+
+
+@kernel
+def is_large_enough(size, width):
+    """Whether a block of this width is iterated rather than all of the matrix decomposed."""
+    return size >= max(SMALLEST_ITERATED_SIZE, 4 * width)
 
 
 @kernel

@@ -1,11 +1,8 @@
 """Incremental principal components of several models side by side: scikit-learn's update, from second moments."""
 
-import math
-
 import numpy as np
 
-from ephys_postprocess.kernels.count_products import add_row_products
-from ephys_postprocess.kernels.principal_components import absorb_block
+from ephys_postprocess.kernels.principal_components import absorb_block, absorb_moments, rows_of_earlier
 from ephys_postprocess.kernels.solvers.leading_eigenpairs import (
     NUM_FRESH_COLUMNS,
     SMALLEST_RATIO,
@@ -55,18 +52,26 @@ class IncrementalFits:
         `IncrementalPCA.partial_fit` of scikit-learn (Ross, Lim, Lin & Yang 2008) in float64, directions to about 1e-6;
         scikit-learn itself rounds each centered block, and the first block's result, to float32.
         """
-        num_components = self.components.shape[1]
         if self._is_wide:
             self._update_wide(model, block)
             return
+        num_components, num_features = self.components.shape[1:]
         moments, block_mean = block.centered_moments(scratch)
-        add_row_products(self._rows_of_earlier(model, block.num_rows, block_mean), moments)
-        values, ends = leading_eigenpairs(moments, num_components, self._starts[model])
-        self._starts[model, :, :-NUM_FRESH_COLUMNS] = ends[:, :-NUM_FRESH_COLUMNS]
-        directions = np.ascontiguousarray(ends[:, :num_components].T)
-        if values[-1] <= SMALLEST_RATIO * values[0]:
-            values, directions = _singular_directions(self._stack(model, block, block_mean), num_components)
-        self._take(model, block.num_rows, block_mean, values, directions, moments.diagonal().copy())
+        start = self._starts[model]
+        squares, ends = scratch.array("squares", (num_features,)), scratch.array("ends", start.shape)
+        values = scratch.array("values", (start.shape[1],))
+        shown = (int(self.n_samples_seen[model]), block.num_rows, block_mean)
+        is_done = absorb_moments(*shown, moments, start, values, ends, squares, *self._model(model))
+        if not is_done:
+            values, ends = leading_eigenpairs(moments, num_components, start)
+        start[:, :-NUM_FRESH_COLUMNS] = ends[:, :-NUM_FRESH_COLUMNS]
+        values = values[:num_components]
+        if not is_done:
+            directions = np.ascontiguousarray(ends[:, :num_components].T)
+            if values[-1] <= SMALLEST_RATIO * values[0]:
+                values, directions = _singular_directions(self._stack(model, block, block_mean), num_components)
+            absorb_block(*shown, values, directions, squares, *self._model(model))
+        self._count(model, block.num_rows, values, squares)
 
     def _update_wide(self, model, block):
         """Through the products of rows where those are fewer than features."""
@@ -83,41 +88,22 @@ class IncrementalFits:
             values, directions = _singular_directions(stacked, num_components)
         elif is_dual:
             directions = (directions @ stacked) / np.sqrt(values)[:, None]
-        self._take(model, block.num_rows, block_mean, values, np.ascontiguousarray(directions), squares)
+        shown = (int(self.n_samples_seen[model]), block.num_rows, block_mean)
+        absorb_block(*shown, values, np.ascontiguousarray(directions), squares, *self._model(model))
+        self._count(model, block.num_rows, values, squares)
 
-    def _rows_of_earlier(self, model, num_rows, block_mean):
-        """What stands for all earlier blocks beside a centered one: weighted components and the shift of the mean.
-
-        float64 (num_components + 1, num_features), or (0, num_features) for a model that saw none.
-        """
-        seen = int(self.n_samples_seen[model])
-        num_components, num_features = self.components.shape[1:]
-        rows = np.empty((num_components + 1 if seen else 0, num_features))
-        if seen:
-            np.multiply(self.singular_values[model][:, None], self.components[model], out=rows[:-1])
-            np.subtract(self.mean[model], block_mean, out=rows[-1])
-            rows[-1] *= math.sqrt(seen / (seen + num_rows) * num_rows)
-        return rows
+    def _model(self, model):
+        return self.mean[model], self.var[model], self.singular_values[model], self.components[model]
 
     def _stack(self, model, block, block_mean):
-        return np.concatenate([block.rows() - block_mean, self._rows_of_earlier(model, block.num_rows, block_mean)])
+        shown = (int(self.n_samples_seen[model]), block.num_rows, block_mean)
+        state = self.mean[model], self.singular_values[model], self.components[model]
+        return np.concatenate([block.rows() - block_mean, rows_of_earlier(*shown, *state)])
 
-    def _take(self, model, num_rows, block_mean, squared_singular_values, directions, squares):
-        """Move a model on by one block; `squares` are the sums of squares of each column of what was stacked."""
+    def _count(self, model, num_rows, squared_singular_values, squares):
+        """Note that a model has absorbed one block, and how much noise its components leave."""
         num_components, num_features = self.components.shape[1:]
         seen = int(self.n_samples_seen[model])
-        absorb_block(
-            seen,
-            num_rows,
-            block_mean,
-            squared_singular_values,
-            directions,
-            squares,
-            self.mean[model],
-            self.var[model],
-            self.singular_values[model],
-            self.components[model],
-        )
         self.n_samples_seen[model] = seen + num_rows
         num_stacked = num_rows + (num_components + 1 if seen else 0)
         num_left = max(min(num_stacked, num_features) - num_components, 1)
