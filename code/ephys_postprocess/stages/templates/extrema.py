@@ -60,6 +60,8 @@ def find_peaks(values, min_prominence):
     is_top = np.zeros(starts.size, dtype=bool)
     is_top[1:-1] = (heights[1:-1] > heights[:-2]) & (heights[1:-1] > heights[2:])
     positions = (starts[is_top] + ends[is_top]) // 2
+    # No prominence is more than this. A peak that is left out stops none of the others, since these are higher.
+    positions = positions[values[positions] - values.min(initial=np.inf) >= min_prominence]
     prominences = _prominences(values, positions)
     is_prominent = prominences >= min_prominence
     positions, prominences = positions[is_prominent], prominences[is_prominent]
