@@ -248,7 +248,8 @@ def valid_unit_periods_of(work: Workspace, extension) -> dict:
         return {"valid_unit_periods": given}
     options = {name: value for name, value in extension.params.items() if name != "method"}
     options["user_defined_periods"] = given if extension.params["method"] == "combined" else None
-    periods = valid_unit_periods(work.spikes, work.amplitudes("amplitude_scalings"), **options)
+    scalings = work.amplitudes("amplitude_scalings")
+    periods = valid_unit_periods(work.spikes, scalings, num_threads=work.num_threads, **options)
     return {field.name: getattr(periods, field.name) for field in dataclasses.fields(periods)}
 
 

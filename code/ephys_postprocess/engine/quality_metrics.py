@@ -8,6 +8,7 @@ from ephys_postprocess.engine.functions import call, function_of
 from ephys_postprocess.engine.unit_groups import groups_of_units
 from ephys_postprocess.engine.workspace import Workspace
 from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.parameters.metrics import METRICS_OF, QUALITY_METRICS, metric_names_of
 from ephys_postprocess.records import Table, UnitPeriods
 from ephys_postprocess.stages.quality.formulas import reasons_where
@@ -93,16 +94,24 @@ def _unit_periods(work: Workspace, periods: np.ndarray | None) -> UnitPeriods | 
 
 
 def _columns_by_unit(work: Workspace, calls: Calls, periods: UnitPeriods | None) -> Columns:
-    """Metrics that depend on the unit alone, one group of units after the other."""
+    """Metrics that depend on the unit alone, each thread one group of units after the other."""
     functions = {name: function_of(QUALITY_METRICS[name]) for name in calls}
-    of_groups: list[Columns] = []
-    for group in groups_of_units(work, periods):
-        of_groups.append({})
+
+    def compute(make_group):
+        group = make_group()
         unseen = reasons_where(group.spikes.observed_samples == 0, "no valid period")
+        found = []
         for name, params in calls.items():
             values, reasons = call(functions[name], group, params)
             true_reasons = reasons | {unit: why for unit, why in unseen.items() if unit in reasons}
-            of_groups[-1].update(_noted(work, values, _counted_from(group.first_unit, true_reasons)))
+            found.append((values, _counted_from(group.first_unit, true_reasons)))
+        return found
+
+    of_groups: list[Columns] = []
+    for found in map_in_threads(compute, groups_of_units(work, periods), work.num_threads):
+        of_groups.append({})
+        for values, reasons in found:
+            of_groups[-1].update(_noted(work, values, reasons))
     return {column: np.concatenate([columns[column] for columns in of_groups]) for column in of_groups[0]}
 
 

@@ -1,7 +1,8 @@
 """A workspace seen through some of its units, so that what a metric makes of every spike is small at any length."""
 
-from collections.abc import Callable, Iterator
-from functools import cached_property
+import threading
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,10 @@ SPIKES_AT_ONCE = 2**17
 
 
 class SharedValues:
-    """What metrics of all groups need: read from the store or the traces once, and gone with this object."""
+    """What metrics of all groups need: read from the store or the traces once, and gone with this object.
+
+    Safe from any thread.
+    """
 
     def __init__(self, work: Workspace, periods: UnitPeriods | None = None):
         self.work = work
@@ -24,6 +28,7 @@ class SharedValues:
         if periods is not None:
             self.spikes, self.rows = within_periods(work.spikes, periods)
         self._values: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
 
     def amplitudes(self, preferred: str) -> np.ndarray:
         """float (num_spikes,): see `Workspace.amplitudes`."""
@@ -34,9 +39,12 @@ class SharedValues:
         locations = self.work.data_of("spike_locations")["spike_locations"]
         return self._once(direction, lambda: read_field(locations, direction))
 
-    @cached_property
+    @property
     def trace_deviations(self) -> np.ndarray:
         """float64 (num_channels,): standard deviations of the whole traces; NaN where there are no traces."""
+        return self._once("trace_deviations", self._find_trace_deviations)
+
+    def _find_trace_deviations(self):
         work = self.work
         if work.trace_deviations is None and work.traces is not None:
             watcher = TraceDeviations(work.traces)
@@ -45,9 +53,10 @@ class SharedValues:
         return np.full(work.sparsity.mask.shape[1], np.nan) if work.traces is None else work.trace_deviations
 
     def _once(self, name: str, read: Callable[[], np.ndarray]) -> np.ndarray:
-        if name not in self._values:
-            self._values[name] = read()
-        return self._values[name]
+        with self._lock:
+            if name not in self._values:
+                self._values[name] = read()
+            return self._values[name]
 
 
 class _ByName:
@@ -138,8 +147,11 @@ class UnitGroup:
         return _ByName(lambda direction: self._shared.positions_um(direction)[self._rows])
 
 
-def groups_of_units(work: Workspace, periods: UnitPeriods | None = None) -> Iterator[UnitGroup]:
-    """All units in their order, group by group, within `periods` if given; one empty group where there are none."""
+def groups_of_units(work: Workspace, periods: UnitPeriods | None = None) -> list[Callable[[], UnitGroup]]:
+    """What makes each group of all units in their order, within `periods` if given; an empty one where there are none.
+
+    As many groups are in memory as threads have made and not let go.
+    """
     shared = SharedValues(work, periods)
-    for first_unit, last_unit in shared.spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)]:
-        yield UnitGroup(shared, first_unit, last_unit)
+    _ = shared.spikes.order_by_unit  # once, rather than in each thread
+    return [partial(UnitGroup, shared, *group) for group in shared.spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
+from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import SpikeTrains
 from ephys_postprocess.stages.quality.formulas import (
     fraction_missing,
@@ -56,6 +57,7 @@ def valid_unit_periods(
     histogram_smoothing_value: float,
     amplitudes_bins_min_ratio: float,
     user_defined_periods: np.ndarray | None = None,
+    num_threads: int = 1,
 ) -> ValidUnitPeriods:
     """Periods of each unit with few false positives and few false negatives.
 
@@ -79,6 +81,8 @@ def valid_unit_periods(
         For the false negatives.
     user_defined_periods : PERIOD_DTYPE (num_user_periods,) or None
         Added to those that are found (method "combined").
+    num_threads : int
+        Changes nothing in the result.
 
     References
     ----------
@@ -95,12 +99,13 @@ def valid_unit_periods(
         min_num_periods_relative,
     )
     histogram = num_histogram_bins, histogram_smoothing_value, amplitudes_bins_min_ratio
-    groups = [
-        _rated_periods(
-            spikes, amplitude_scalings, group, division, (refractory_period_ms, censored_period_ms), histogram
-        )
-        for group in spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)]
-    ]
+    _ = spikes.order_by_unit  # once, rather than in each thread
+
+    def rate(group):
+        periods_ms = refractory_period_ms, censored_period_ms
+        return _rated_periods(spikes, amplitude_scalings, group, division, periods_ms, histogram)
+
+    groups = map_in_threads(rate, spikes.groups_of_units(SPIKES_AT_ONCE) or [(0, 0)], num_threads)
     periods, num_spikes, fps, fns = (np.concatenate(arrays) for arrays in zip(*groups, strict=True))
     by_segment = np.argsort(periods["segment_index"], kind="stable")  # units ascend from group to group
     periods, num_spikes, fps, fns = (array[by_segment] for array in (periods, num_spikes, fps, fns))
