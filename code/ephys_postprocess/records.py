@@ -1,11 +1,12 @@
 """The frozen records that stages hand to each other; dtype, shape and unit of every array stand here once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-_SPIKES_AT_ONCE = 2**20  # of passes over all spikes, so that what they make on the way is small at any number
+_SPIKES_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class SpikeTrains:
     def unit_edges(self) -> np.ndarray:
         """int64 (num_units + 1,): rows of unit u are order_by_unit[unit_edges[u]:unit_edges[u + 1]]."""
         counts = np.zeros(self.num_units, dtype=np.int64)
-        for start in range(0, self.num_spikes, _SPIKES_AT_ONCE):  # numpy copies what it counts, as int64
-            counts += np.bincount(self.unit_indices[start : start + _SPIKES_AT_ONCE], minlength=self.num_units)
+        for some in blocks_of_spikes(self.num_spikes):  # numpy copies what it counts, as int64
+            counts += np.bincount(self.unit_indices[some], minlength=self.num_units)
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
@@ -126,6 +127,12 @@ class SpikeTrains:
         return int(first + low), int(first + high)
 
 
+def blocks_of_spikes(num_spikes: int) -> Iterator[slice]:
+    """All rows, block by block: for passes over all spikes, so that what is made on the way is small at any number."""
+    for start in range(0, num_spikes, _SPIKES_AT_ONCE):
+        yield slice(start, min(start + _SPIKES_AT_ONCE, num_spikes))
+
+
 def rows_by_unit(unit_indices: np.ndarray, unit_edges: np.ndarray) -> np.ndarray:
     """The stable argsort of `unit_indices`, with no more memory than the result.
 
@@ -142,11 +149,11 @@ def rows_by_unit(unit_indices: np.ndarray, unit_edges: np.ndarray) -> np.ndarray
     rows = np.empty(unit_indices.size, dtype=np.int32 if unit_indices.size <= 2**31 else np.int64)
     num_units, next_places = unit_edges.size - 1, unit_edges[:-1].astype(np.int64)
     key_dtype = np.min_scalar_type(num_units)  # numpy sorts small integers by counting
-    for start in range(0, unit_indices.size, _SPIKES_AT_ONCE):
-        keys = unit_indices[start : start + _SPIKES_AT_ONCE].astype(key_dtype)
+    for some in blocks_of_spikes(unit_indices.size):
+        keys = unit_indices[some].astype(key_dtype)
         counts = np.bincount(keys, minlength=num_units)
         shifts = next_places - (np.cumsum(counts) - counts)  # from places in the block to places among all
-        rows[np.arange(keys.size) + np.repeat(shifts, counts)] = start + np.argsort(keys, kind="stable")
+        rows[np.arange(keys.size) + np.repeat(shifts, counts)] = some.start + np.argsort(keys, kind="stable")
         next_places += counts
     return rows
 

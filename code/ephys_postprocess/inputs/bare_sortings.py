@@ -5,9 +5,7 @@ import spikeinterface.core as si
 from spikeinterface.core.basesorting import minimum_spike_dtype
 
 from ephys_postprocess.inputs.sortings import add_segments
-from ephys_postprocess.records import SpikeTrains
-
-_SPIKES_AT_ONCE = 2**20  # so that what is made on the way is small at any number of spikes
+from ephys_postprocess.records import SpikeTrains, blocks_of_spikes
 
 
 def without_spikes(sorting: si.BaseSorting) -> si.NumpySorting:
@@ -31,8 +29,7 @@ def with_spikes(sorting: si.BaseSorting, spikes: SpikeTrains, is_kept: np.ndarra
     """
     num_kept = int(np.diff(spikes.unit_edges)[is_kept].sum())
     vector, new_indices, end = np.zeros(num_kept, dtype=minimum_spike_dtype), np.cumsum(is_kept) - 1, 0
-    for start in range(0, spikes.num_spikes, _SPIKES_AT_ONCE):
-        rows = slice(start, start + _SPIKES_AT_ONCE)
+    for rows in blocks_of_spikes(spikes.num_spikes):
         is_wanted = is_kept[spikes.unit_indices[rows]]
         some = vector[end : end + np.count_nonzero(is_wanted)]
         some["sample_index"] = spikes.samples[rows][is_wanted]
@@ -40,5 +37,6 @@ def with_spikes(sorting: si.BaseSorting, spikes: SpikeTrains, is_kept: np.ndarra
         some["segment_index"] = spikes.segment_indices[rows][is_wanted]
         end += some.size
     filled = si.NumpySorting(vector, sorting.sampling_frequency, sorting.unit_ids)
+    add_segments(filled, len(spikes.segment_lengths))
     sorting.copy_metadata(filled)
     return filled

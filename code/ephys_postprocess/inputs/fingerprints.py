@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess.errors import InputError
-from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.records import SpikeTrains, blocks_of_spikes
 
-_SPIKES_AT_ONCE = 2**17
 SMALL_BYTES = 2**20  # read whole
 STRETCH_BYTES = 2**16  # of larger files, at each end
 MAX_CONTENTS = 1000  # files of one recording that are looked into
@@ -133,6 +132,6 @@ def _of_spikes(spikes: SpikeTrains, unit_ids) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join(map(repr, np.asarray(unit_ids).tolist())).encode("utf-8", "surrogatepass"))
     for column in (spikes.samples, spikes.unit_indices, spikes.segment_indices):  # as int64, whatever holds them
-        for start in range(0, column.size, _SPIKES_AT_ONCE):  # what is not contiguous is copied piece by piece
-            digest.update(np.ascontiguousarray(column[start : start + _SPIKES_AT_ONCE], dtype=np.int64).data)
+        for some in blocks_of_spikes(column.size):  # what is not contiguous is copied piece by piece
+            digest.update(np.ascontiguousarray(column[some], dtype=np.int64).data)
     return digest.hexdigest()

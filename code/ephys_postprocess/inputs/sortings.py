@@ -12,13 +12,13 @@ from ephys_postprocess.inputs.npy_files import check_npz
 from ephys_postprocess.inputs.refusals import NotAttachedError, refusal
 from ephys_postprocess.inputs.saved_objects import open_saved_folder
 from ephys_postprocess.inputs.special_files import check_file_types
+from ephys_postprocess.records import blocks_of_spikes
 
 MAIN_CHANNEL_PROPERTY = "main_channel_id"  # SpikeInterface's name
 # Sorters leave a few spikes outside: Kilosort before the start, others past the end. A recording cut to its half loses
 # about half of its spikes, by whatever factor below two its rate differs between the halves. Times of another clock
 # or recording lie outside nearly all.
 MOST_OUTSIDE = 2 / 3
-_SPIKES_AT_ONCE = 2**20  # of checks, so that what they make on the way is small at any number of spikes
 RELATIVE_RATE_TOLERANCE = 1e-5  # what SpikeInterface's analyzer takes for the same rate
 
 
@@ -221,8 +221,8 @@ def _check_segment_slices(spikes: np.ndarray, sorting: si.BaseSorting, where: st
 
 
 def _is_ordered(spikes: np.ndarray) -> bool:
-    for start in range(0, spikes.size, _SPIKES_AT_ONCE):  # each block with the first spike of the next
-        some = spikes[start : start + _SPIKES_AT_ONCE + 1]
+    for block in blocks_of_spikes(spikes.size):
+        some = spikes[block.start : block.stop + 1]  # with the first spike of the next block
         segment_steps, sample_steps = np.diff(some["segment_index"]), np.diff(some["sample_index"])
         if not np.all((segment_steps > 0) | ((segment_steps == 0) & (sample_steps >= 0))):
             return False
@@ -263,8 +263,7 @@ def _outside(spikes: np.ndarray, recording: si.BaseRecording) -> tuple[np.ndarra
     """bool, bool (num_spikes,): before the start of their segment, past its end."""
     lengths = [recording.get_num_samples(segment_index=index) for index in range(recording.get_num_segments())]
     is_early, is_late = np.zeros((2, spikes.size), dtype=bool)
-    for start in range(0, spikes.size, _SPIKES_AT_ONCE):
-        some = slice(start, start + _SPIKES_AT_ONCE)
+    for some in blocks_of_spikes(spikes.size):
         samples, segment_indices = spikes["sample_index"][some], spikes["segment_index"][some]
         is_early[some], is_late[some] = samples < 0, samples >= np.asarray(lengths)[segment_indices]
     return is_early, is_late

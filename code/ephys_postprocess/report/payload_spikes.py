@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ephys_postprocess.records import blocks_of_spikes
 from ephys_postprocess.report.contents import ReportData
 from ephys_postprocess.report.histograms import amplitude_bins, count_in_bins, interval_histograms, spike_counts
 from ephys_postprocess.report.packing import pack, pack_counts, quantized
@@ -13,7 +14,6 @@ MOST_AMPLITUDES_PER_UNIT = 400
 HISTOGRAM_BINS = 40
 ISI_BIN_MS, ISI_BINS = 0.5, 100
 RATE_BINS = 100
-SPIKES_AT_ONCE = 2**18
 _UINT16 = 2**16 - 1
 
 
@@ -89,8 +89,8 @@ def rates(data: ReportData) -> dict:
     """Spikes of each unit in bins over the recording."""
     bin_s = max(data.run.duration_s / RATE_BINS, 1e-6)
     counts = np.zeros((data.num_units, RATE_BINS), dtype=np.int64)
-    for start in range(0, data.spikes.trains.num_spikes, SPIKES_AT_ONCE):
-        rows = np.arange(start, min(start + SPIKES_AT_ONCE, data.spikes.trains.num_spikes))
+    for block in blocks_of_spikes(data.spikes.trains.num_spikes):
+        rows = np.arange(block.start, block.stop)
         unit_indices = data.spikes.unit_indices[rows]
         counts += spike_counts(data.spikes.times_s(rows), unit_indices, data.num_units, bin_s, RATE_BINS)
     return {"bin_s": bin_s, "counts": pack_counts(counts)}

@@ -8,12 +8,11 @@ import pytest
 import spikeinterface.core as si
 import zarr
 
-from ephys_postprocess.inputs import bare_sortings, sortings
+from ephys_postprocess.inputs import sortings
 from ephys_postprocess.inputs.bare_sortings import with_spikes, without_spikes
 from ephys_postprocess.inputs.sortings import fit_sorting
 from ephys_postprocess.inputs.trace_sources import spike_trains
 from ephys_postprocess.records import SpikeTrains
-from ephys_postprocess.report import payload_spikes
 from ephys_postprocess.report.contents import Probe, ReportData, Run, Spikes
 from ephys_postprocess.report.payload import build_payload
 from ephys_postprocess.results.stored_extensions import read_field
@@ -51,9 +50,6 @@ def bytes_per_spike(make, use):
 @pytest.fixture(autouse=True)
 def blocks_far_below_all_spikes(monkeypatch):
     """As they are in an hour of millions of spikes."""
-    for module in (sortings, bare_sortings, payload_spikes, spike_train_metrics, deduplicate):
-        name = "_SPIKES_AT_ONCE" if hasattr(module, "_SPIKES_AT_ONCE") else "SPIKES_AT_ONCE"
-        monkeypatch.setattr(module, name, 2**14)
     monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 2**14)
 
 
@@ -167,6 +163,14 @@ def test_a_sorting_gets_its_spikes_back(num_segments, kept):
     assert filled.get_num_segments() == num_segments
 
 
+def test_a_last_segment_without_spikes_stays():
+    sorting = make_sorting(1000)
+    spikes = spike_trains(sorting, (30_000, 500))
+    filled = with_spikes(without_spikes(sorting), spikes, np.ones(NUM_UNITS, dtype=bool))
+    assert filled.get_num_segments() == 2
+    assert filled.get_unit_spike_train(filled.unit_ids[0], segment_index=1).size == 0
+
+
 @pytest.mark.parametrize("row", [0, 2**14 - 1, 2**14, 49_998])
 def test_one_spike_out_of_order_is_seen_wherever_blocks_end(row):
     spikes = make_sorting(50_000).to_spike_vector().copy()
@@ -179,8 +183,7 @@ def test_the_same_numbers_whatever_the_blocks_are(monkeypatch):
     spikes = make_trains(50_000)
     sets = [spikes.order_by_unit, spike_train_metrics.synchrony(spikes)[0]["sync_spike_2"]]
     spikes.let_order_go()
-    monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 77)
-    monkeypatch.setattr(spike_train_metrics, "SPIKES_AT_ONCE", 7)
+    monkeypatch.setattr("ephys_postprocess.records._SPIKES_AT_ONCE", 7)
     np.testing.assert_array_equal(spikes.order_by_unit, sets[0])
     np.testing.assert_array_equal(sets[0], np.argsort(spikes.unit_indices, kind="stable"))
     np.testing.assert_array_equal(spike_train_metrics.synchrony(spikes)[0]["sync_spike_2"], sets[1])

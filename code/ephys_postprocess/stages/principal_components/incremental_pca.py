@@ -61,17 +61,14 @@ class IncrementalFits:
         squares, ends = scratch.array("squares", (num_features,)), scratch.array("ends", start.shape)
         values = scratch.array("values", (start.shape[1],))
         shown = (int(self.n_samples_seen[model]), block.num_rows, block_mean)
-        is_done = absorb_moments(*shown, moments, start, values, ends, squares, *self._model(model))
-        if not is_done:
+        if not absorb_moments(*shown, moments, start, values, ends, squares, *self._model(model)):
             values, ends = leading_eigenpairs(moments, num_components, start)
-        start[:, :-NUM_FRESH_COLUMNS] = ends[:, :-NUM_FRESH_COLUMNS]
-        values = values[:num_components]
-        if not is_done:
             directions = np.ascontiguousarray(ends[:, :num_components].T)
             if values[-1] <= SMALLEST_RATIO * values[0]:
                 values, directions = _singular_directions(self._stack(model, block, block_mean), num_components)
             absorb_block(*shown, values, directions, squares, *self._model(model))
-        self._count(model, block.num_rows, values, squares)
+        start[:, :-NUM_FRESH_COLUMNS] = ends[:, :-NUM_FRESH_COLUMNS]
+        self._count(model, block.num_rows, values[:num_components], squares)
 
     def _update_wide(self, model, block):
         """Through the products of rows where those are fewer than features."""

@@ -7,12 +7,11 @@ are those of SpikeInterface 0.105; `spikes.periods` are its `periods`.
 import numpy as np
 
 from ephys_postprocess.errors import ParameterError
-from ephys_postprocess.records import SpikeTrains
+from ephys_postprocess.records import SpikeTrains, blocks_of_spikes
 from ephys_postprocess.stages.quality.formulas import reasons_where
 from ephys_postprocess.stages.quality.observed_time import counts_in_bins
 
 SYNCHRONY_SIZES = (2, 4, 8)
-SPIKES_AT_ONCE = 2**20  # of metrics that look at all units together
 
 
 def num_spikes(spikes: SpikeTrains):
@@ -96,10 +95,9 @@ def synchrony(spikes: SpikeTrains):
 def _whole_moments(spikes):
     """(first, last + 1) of blocks of rows, none of which ends between spikes of one sample."""
     first = 0
-    while first < spikes.num_spikes:
-        last = min(first + SPIKES_AT_ONCE, spikes.num_spikes)
-        segment = spikes.segment_indices[last - 1]
-        last = spikes.rows_between(segment, 0, spikes.samples[last - 1] + 1)[1]
+    for block in blocks_of_spikes(spikes.num_spikes):
+        last_row = block.stop - 1
+        _, last = spikes.rows_between(spikes.segment_indices[last_row], 0, spikes.samples[last_row] + 1)
         yield first, last
         first = last
 

@@ -6,12 +6,11 @@ import numpy as np
 
 from ephys_postprocess.kernels.spike_coincidence import spike_coincidence
 from ephys_postprocess.machine.threads import map_in_threads, split_evenly
-from ephys_postprocess.records import SpikeTrains, rows_by_unit
+from ephys_postprocess.records import SpikeTrains, blocks_of_spikes, rows_by_unit
 from ephys_postprocess.stages.spike_trains.survivors import choose_survivors
 
 # SpikeInterface's: how far apart spikes may be that match, and the least agreement (matches over the union) of a pair.
 MATCH_WITHIN_MS, LEAST_AGREEMENT = 0.4, 0.2
-SPIKES_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -134,13 +133,11 @@ def _shifted_line(spikes, shifts_samples, gap_samples):
     Here memory is fullest before the results begin: no more than one array of either is made besides these.
     """
     line = spikes.line_samples(gap_samples)
-    for start in range(0, line.size, SPIKES_AT_ONCE):
-        some = slice(start, start + SPIKES_AT_ONCE)
+    for some in blocks_of_spikes(line.size):
         line[some] -= shifts_samples[spikes.unit_indices[some]]
     order = np.argsort(line, kind="stable")
     unit_indices = np.empty_like(spikes.unit_indices)
-    for start in range(0, line.size, SPIKES_AT_ONCE):
-        some = slice(start, start + SPIKES_AT_ONCE)
+    for some in blocks_of_spikes(line.size):
         unit_indices[some] = spikes.unit_indices[order[some]]
     del order
     line.sort(kind="stable")
