@@ -50,6 +50,27 @@ def gather_features(projections, spike_rows, neighbor_of_spike, local_channels):
 
 
 @kernel
+def add_picked(scatter, unit_scatter, features):
+    """Add a unit's second moments to those of a neighborhood.
+
+    Parameters
+    ----------
+    scatter : float64 (num_dimensions, num_dimensions)
+        Added to in place.
+    unit_scatter : float64 (num_features, num_features)
+    features : int64 (num_dimensions,)
+        Which of the unit's features each dimension is; num_features where the unit lacks it, and nothing is added.
+    """
+    num_features = unit_scatter.shape[0]
+    for row in range(features.size):
+        if features[row] < num_features:
+            own = unit_scatter[features[row]]
+            for column in range(features.size):
+                if features[column] < num_features:
+                    scatter[row, column] += own[features[column]]
+
+
+@kernel
 def squared_distance(features, first, second):
     """Squared Euclidean distance of two rows of float32 `features`, summed in float64, dimension by dimension."""
     first_row = features[first]

@@ -33,6 +33,25 @@ def test_gather_features_by_hand():
 
 
 @few
+@given(st.integers(0, 2**32 - 1), st.integers(0, 7), st.integers(0, 9))
+def test_add_picked_equals_reference(seed, num_features, num_dimensions):
+    rng = np.random.default_rng(seed)
+    unit_scatter = rng.normal(size=(num_features, num_features))
+    features = rng.integers(0, num_features + 1, num_dimensions)
+    ours = rng.normal(size=(num_dimensions, num_dimensions))
+    expected = ours.copy()
+    kernels.add_picked(ours, unit_scatter, features)
+    reference.add_picked(expected, unit_scatter, features)
+    np.testing.assert_array_equal(ours, expected)
+
+
+def test_add_picked_by_hand():
+    scatter = np.ones((3, 3))
+    kernels.add_picked(scatter, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 2, 0]))
+    np.testing.assert_array_equal(scatter, [[5, 1, 4], [1, 1, 1], [3, 1, 2]])
+
+
+@few
 @given(st.integers(0, 2**32 - 1), st.integers(1, 150), st.integers(1, 5), st.integers(1, 4), st.booleans())
 def test_nearest_rows_equals_reference(seed, num_rows, num_dimensions, num_neighbors, is_bounded):
     # Whole numbers in a small range make many ties, and rounding noise on the approximation must not break them.

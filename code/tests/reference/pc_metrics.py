@@ -13,6 +13,11 @@ def gather_features(projections, spike_rows, neighbor_of_spike, local_channels):
     return np.array(features, dtype=np.float32).reshape(spike_rows.size, projections.shape[1] * local_channels.shape[1])
 
 
+def add_picked(scatter, unit_scatter, features):
+    padded = np.pad(unit_scatter, (0, 1))
+    scatter += padded[features[:, None], features]
+
+
 def squared_distance(features, first, second):
     return np.sum((features[first].astype(np.float64) - features[second]) ** 2)
 

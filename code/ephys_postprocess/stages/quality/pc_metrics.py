@@ -9,11 +9,11 @@ from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import Sparsity
 from ephys_postprocess.stages.quality.pc_nearest import KnownNeighbors, nearest_neighbor_rates, neighbors_within_units
 from ephys_postprocess.stages.quality.pc_neighborhoods import Neighborhood, PcSpikes, neighborhood_of
+from ephys_postprocess.stages.quality.pc_scatter import scatter_of
 from ephys_postprocess.stages.quality.pc_separation import (
     d_prime,
     full_silhouette,
     mahalanobis_metrics,
-    scatter_of,
     simplified_silhouette,
 )
 

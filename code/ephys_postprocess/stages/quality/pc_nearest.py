@@ -122,7 +122,7 @@ def nearest_neighbor_rates(
     ----------
     Chung et al. 2017; SpikeInterface `nearest_neighbors_metrics`, equal up to ties.
     """
-    rows = np.concatenate([neighborhood.target_rows, neighborhood.other_rows])
+    rows = neighborhood.rows
     num_target = neighborhood.target_rows.size
     ratio = max_spikes / rows.size
     if ratio < 1:
@@ -131,7 +131,7 @@ def nearest_neighbor_rates(
         features = neighborhood.features(rows)
         known = _neighbors_within_sample(features, neighborhood.spikes.unit_indices[rows], num_target, num_neighbors)
     else:
-        features = neighborhood.features(rows) if neighborhood.kept_features is None else neighborhood.kept_features
+        features = neighborhood.features_between(0, rows.size)
         positions = _positions_of(within_units.rows[rows], rows, neighborhood.spikes.unit_indices.size)
         known = KnownNeighbors(positions, within_units.bounds[rows])
     num_hits, num_misses = count_target_neighbors(features, num_target, num_neighbors, known)

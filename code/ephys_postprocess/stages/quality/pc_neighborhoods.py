@@ -57,7 +57,7 @@ class PcSpikes:
 
     @cached_property
     def unit_scatters(self) -> dict[int, np.ndarray]:
-        """Unit: its `pc_crowded.unit_scatter`, once somebody has asked for it."""
+        """Unit: its `pc_scatter.unit_scatter`, once somebody has asked for it."""
         return {}
 
 
@@ -98,23 +98,30 @@ class Neighborhood:
         return gather_features(self.spikes.projections, rows, neighbor_of_spike, self.local_channels)
 
     @cached_property
+    def rows(self) -> np.ndarray:
+        """int64: of the target's spikes, then of all others."""
+        return np.concatenate([self.target_rows, self.other_rows])
+
+    @cached_property
     def kept_features(self) -> np.ndarray | None:
-        """`features` of all target rows, then of all other rows; None where these would take too much memory."""
-        if (self.target_rows.size + self.other_rows.size) * self.num_dimensions > MOST_KEPT:
-            return None
-        return self.features(np.concatenate([self.target_rows, self.other_rows]))
+        """`features` of all `rows`; None where these would take too much memory."""
+        return None if self.rows.size * self.num_dimensions > MOST_KEPT else self.features(self.rows)
+
+    def features_between(self, start: int, stop: int) -> np.ndarray:
+        """`features` of some consecutive `rows`."""
+        kept = self.kept_features
+        return self.features(self.rows[start:stop]) if kept is None else kept[start:stop]
+
+    def other_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """For at most BLOCK_ROWS other spikes at a time, the first one's place in `rows` and their `features`."""
+        for start in range(self.target_rows.size, self.rows.size, BLOCK_ROWS):
+            yield start, self.features_between(start, start + BLOCK_ROWS)
 
     def target_deviations(self, center: np.ndarray) -> Iterator[np.ndarray]:
         """float64 features of the target's spikes less a float64 `center`, at most BLOCK_ROWS rows at a time."""
-        if self.kept_features is None:
-            return self.deviation_blocks(self.target_rows, center)
-        return _deviations_of(self.kept_features[: self.target_rows.size], center)
-
-    def other_deviations(self, center: np.ndarray) -> Iterator[np.ndarray]:
-        """The same for all other spikes."""
-        if self.kept_features is None:
-            return self.deviation_blocks(self.other_rows, center)
-        return _deviations_of(self.kept_features[self.target_rows.size :], center)
+        num_target = self.target_rows.size
+        for start in range(0, num_target, BLOCK_ROWS):
+            yield self.features_between(start, min(start + BLOCK_ROWS, num_target)) - center
 
     def deviation_blocks(self, rows: np.ndarray, center: np.ndarray) -> Iterator[np.ndarray]:
         """The same for any rows of the neighborhood."""
@@ -139,11 +146,6 @@ class Neighborhood:
         """float64 (num_dimensions,): mean of all other spikes."""
         weights = self.spikes.num_spikes_of_unit[self.other_units]
         return weights @ self.unit_means(self.other_units) / max(1, weights.sum())
-
-
-def _deviations_of(features, center):
-    for start in range(0, len(features), BLOCK_ROWS):
-        yield features[start : start + BLOCK_ROWS] - center
 
 
 def neighborhood_of(spikes: PcSpikes, target: int) -> Neighborhood:

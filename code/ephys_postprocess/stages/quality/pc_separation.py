@@ -1,74 +1,13 @@
 """How far a unit's cloud of spikes in PC space stands from the others: Mahalanobis, d-prime, silhouette."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ephys_postprocess.kernels.pc_metrics import chi_square_tails
-from ephys_postprocess.stages.quality.pc_crowded import distances_that_count, scatter_of_others
 from ephys_postprocess.stages.quality.pc_neighborhoods import Neighborhood
-
-# A feature that the ones before it explain to all but this share of its variance adds nothing: projections are
-# float32, whose rounding (6e-8, squared 4e-15) leaves about that much of an exact dependence.
-_SINGULAR_SHARE = 1e-12
+from ephys_postprocess.stages.quality.pc_scatter import Scatter
 
 # scikit-learn's LinearDiscriminantAnalysis drops singular values of the scaled data below its `tol`.
 _DISCRIMINANT_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """Second moments of target and other spikes, and how far the others lie from the target."""
-
-    target: np.ndarray  # float64 (num_dimensions, num_dimensions): sum of products of deviations from the target's mean
-    others: np.ndarray  # the same of all other spikes about their common mean
-    # float64 (num_others,): Mahalanobis, in large neighborhoods of those that count; None: the target's cloud is flat
-    squared_distances: np.ndarray | None
-
-
-def scatter_of(neighborhood: Neighborhood) -> Scatter:
-    """Read the neighborhood once, in blocks, and sum up what Mahalanobis metrics and d-prime need."""
-    num_dimensions = neighborhood.num_dimensions
-    target = np.zeros((num_dimensions, num_dimensions))
-    for block in neighborhood.target_deviations(neighborhood.target_mean):
-        target += block.T @ block
-    whitening = whitening_of(target, neighborhood.target_rows.size)
-    if neighborhood.kept_features is None:
-        distances = None if whitening is None else distances_that_count(neighborhood, whitening)
-        return Scatter(target, scatter_of_others(neighborhood), distances)
-    others = np.zeros((num_dimensions, num_dimensions))
-    squared_distances = []
-    for block in neighborhood.other_deviations(neighborhood.other_mean):
-        others += block.T @ block
-        if whitening is not None:
-            whitened = block @ whitening
-            whitened += (neighborhood.other_mean - neighborhood.target_mean) @ whitening
-            squared_distances.append(np.einsum("ij,ij->i", whitened, whitened))
-    if whitening is None:
-        return Scatter(target, others, None)
-    return Scatter(target, others, np.concatenate([*squared_distances, np.zeros(0)]))
-
-
-def whitening_of(scatter: np.ndarray, num_spikes: int) -> np.ndarray | None:
-    """W with |x @ W|^2 the squared Mahalanobis distance of a deviation x, or None for a singular covariance.
-
-    Parameters
-    ----------
-    scatter : float64 (num_dimensions, num_dimensions)
-        Sum of products of deviations from the mean of `num_spikes` spikes.
-    """
-    variances = np.diag(scatter) / max(1, num_spikes - 1)
-    if num_spikes <= scatter.shape[0] or variances.min(initial=np.inf) <= 0:
-        return None
-    scales = np.sqrt(variances)
-    correlation = scatter / (num_spikes - 1) / np.outer(scales, scales)
-    try:
-        lower = np.linalg.cholesky(correlation)
-    except np.linalg.LinAlgError:
-        return None
-    if np.diag(lower).min(initial=np.inf) ** 2 <= _SINGULAR_SHARE:
-        return None
-    return np.linalg.inv(lower).T / scales[:, None]
 
 
 def mahalanobis_metrics(squared_distances: np.ndarray, num_target: int, num_dimensions: int) -> tuple[float, float]:

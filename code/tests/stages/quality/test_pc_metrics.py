@@ -10,7 +10,7 @@ from reference import pc_metrics as reference
 from ephys_postprocess.errors import ParameterError
 from ephys_postprocess.kernels.pc_metrics import chi_square_tails
 from ephys_postprocess.records import Sparsity
-from ephys_postprocess.stages.quality import pc_crowded, pc_neighborhoods, pc_separation
+from ephys_postprocess.stages.quality import pc_distances, pc_neighborhoods, pc_scatter
 from ephys_postprocess.stages.quality import pc_metrics as stage
 
 COLUMNS = [column for columns in stage.PC_METRIC_COLUMNS.values() for column in columns]
@@ -90,23 +90,46 @@ def test_threads_and_blocks_change_nothing_that_they_must_not(monkeypatch):
 
 
 @pytest.mark.parametrize("spread", [0.0, 3.0, 30.0])
-def test_large_neighborhoods_are_summed_up_by_units_to_the_same_values(monkeypatch, spread):
+def test_neighborhoods_too_large_to_be_kept_have_the_same_values(monkeypatch, spread):
     projections, units, mask, main_channels = some_spikes(2, num_units=9, num_channels=7, num_spikes=1500)
     apart = np.random.default_rng(0).normal(size=(9, *projections.shape[1:])) * spread
     projections = np.where(projections == 0, 0, projections + apart[units]).astype(np.float32)
     kept, why = both_silhouettes((projections, units, mask, main_channels))
     monkeypatch.setattr(pc_neighborhoods, "MOST_KEPT", 0)
-    by_units, why_then = both_silhouettes((projections, units, mask, main_channels))
+    read_anew, why_then = both_silhouettes((projections, units, mask, main_channels))
     assert why_then == why
     assert np.isfinite(kept["l_ratio"]).any()
     for name, values in kept.items():
-        # Sums of float64 in another order; of the L-ratio, tails of 1e-16 that are there or not.
-        np.testing.assert_allclose(by_units[name], values, rtol=1e-9, atol=1e-12, err_msg=name)
+        np.testing.assert_array_equal(read_anew[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_second_moments_are_those_of_all_the_spikes(seed):
+    projections, units, mask, main_channels = some_spikes(seed, num_units=9, num_channels=7, num_spikes=1500)
+    spikes = pc_neighborhoods.PcSpikes(projections, units, Sparsity(mask), main_channels, is_by_channel=True)
+    for target in range(9):
+        neighborhood = pc_neighborhoods.neighborhood_of(spikes, target)
+        if not neighborhood.target_rows.size or not neighborhood.other_rows.size:
+            continue
+        scatter = pc_scatter.scatter_of(neighborhood)
+        for ours, rows in ((scatter.target, neighborhood.target_rows), (scatter.others, neighborhood.other_rows)):
+            features = neighborhood.features(rows).astype(np.float64)
+            features -= features.mean(axis=0)
+            np.testing.assert_allclose(ours, features.T @ features, rtol=1e-9, atol=1e-9)
+
+
+def test_kept_moments_take_no_more_memory_than_projections():
+    projections, units, mask, main_channels = some_spikes(0, num_units=9, num_channels=7, num_spikes=100)
+    spikes = pc_neighborhoods.PcSpikes(projections, units, Sparsity(mask), main_channels, is_by_channel=True)
+    for target in range(9):
+        pc_scatter.scatter_of_others(pc_neighborhoods.neighborhood_of(spikes, target))
+    kept_bytes = sum(scatter.nbytes for scatter in spikes.unit_scatters.values())
+    assert 0 < kept_bytes <= projections.nbytes < 9 * pc_scatter.unit_scatter(spikes, 0).nbytes
 
 
 def test_beyond_the_farthest_of_weight_no_tail_counts():
     for num_dimensions in (1, 5, 90, 400):
-        far = pc_crowded.farthest_of_weight(num_dimensions)
+        far = pc_distances.farthest_of_weight(num_dimensions)
         tails = chi_square_tails(np.array([far, far - 1]), num_dimensions)
         assert 1 - (1 - tails[0]) == 0
         assert tails[1] > 2.0**-55
@@ -118,9 +141,10 @@ def test_distances_left_out_are_those_that_nothing_depends_on():
     spikes = pc_neighborhoods.PcSpikes(projections, units, Sparsity(mask), main_channels, is_by_channel=True)
     neighborhood = pc_neighborhoods.neighborhood_of(spikes, 1)
     deviations = np.concatenate(list(neighborhood.target_deviations(neighborhood.target_mean)))
-    whitening = pc_separation.whitening_of(deviations.T @ deviations, len(deviations))
-    found = pc_crowded.distances_that_count(neighborhood, whitening)
-    others = np.concatenate(list(neighborhood.other_deviations(neighborhood.target_mean))) @ whitening
+    whitening = pc_scatter.whitening_of(deviations.T @ deviations, len(deviations))
+    found = pc_distances.distances_that_count(neighborhood, whitening)
+    others = np.concatenate(list(neighborhood.deviation_blocks(neighborhood.other_rows, neighborhood.target_mean)))
+    others = others @ whitening
     every = np.sort((others**2).sum(axis=1))
     num_target = neighborhood.target_rows.size
     assert num_target <= found.size < every.size
