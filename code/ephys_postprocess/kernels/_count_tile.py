@@ -1,8 +1,8 @@
-"""The innermost loop of `count_products`, in LLVM code: numba's own loops over int16 become a fourth as fast.
+"""The innermost loops of `count_products`, in LLVM code: numba's own loops over int16 become a fourth as fast.
 
-Neighboring products are added in the form that LLVM knows as the integer dot products of many processors (on x86
-VPMADDWD and VPDPWSSD). It is ordinary arithmetic all the same, right on any processor, and the sums are integers, so
-that no order or instruction changes them.
+Snippets are turned around by interleaving registers. Neighboring products are added in the form that LLVM knows as the
+integer dot products of many processors (on x86 VPMADDWD and VPDPWSSD). It is ordinary arithmetic all the same, right on
+any processor, and the sums are integers, so that no order or instruction changes them.
 """
 
 import numba
@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 from ephys_postprocess.kernels._octet_loops import are_contiguous
 
 COLUMNS_AT_ONCE = 32  # int16 values that one 512-bit register holds; rows of counts have a multiple of it
+TURNED = 8  # spikes, and channels, that are turned around at once: int16 values that one 128-bit register holds
 TILE = 4  # rows and columns of products made side by side: their 16 sums and 8 operands fit into 32 registers
 
 
@@ -88,4 +89,56 @@ def _tile_code(_typing_context, counts, row, column, first, stop, products):
     return types.void(counts, row, column, first, stop, products), generate
 
 
+def _turn_tile_of_arrays(windows, spike, sample, channel, by_channel):
+    """Copy one sample of TURNED spikes on TURNED channels, which must all exist, so that its spikes are neighbors.
+
+    Parameters
+    ----------
+    windows : int16 (num_spikes, num_samples, at least num_channels)
+        C-contiguous.
+    spike, sample, channel : int
+        The first spike, the sample, and the first channel.
+    by_channel : int16 (num_channels, at least num_samples, at least num_spikes)
+        C-contiguous.
+    """
+    spikes, channels = slice(spike, spike + TURNED), slice(channel, channel + TURNED)
+    by_channel[channels, sample, spikes] = windows[spikes, sample, channels].T
+
+
+def _turning_code(_typing_context, windows, spike, sample, channel, by_channel):
+    """`_turn_tile_of_arrays` for numba: its type, and what generates its LLVM code."""
+
+    def generate(context, builder, signature, arguments):
+        row_type = ir.VectorType(ir.IntType(16), TURNED)
+
+        def rows_of(index, first, second, third):
+            """Pointers to rows of TURNED values, from array[first, second, third] onwards along the first axis."""
+            array = context.make_array(signature.args[index])(context, builder, arguments[index])
+            height, width = (builder.extract_value(array.shape, axis) for axis in (1, 2))
+            size = builder.mul(height, width)
+            start = builder.add(builder.mul(builder.add(builder.mul(first, height), second), width), third)
+            offsets = [builder.add(start, builder.mul(size, ir.IntType(64)(row))) for row in range(TURNED)]
+            return [builder.bitcast(builder.gep(array.data, [offset]), row_type.as_pointer()) for offset in offsets]
+
+        spike, sample, channel = arguments[1:4]
+        rows = [builder.load(pointer) for pointer in rows_of(0, spike, sample, channel)]
+        for row in rows:
+            row.align = 2
+        # Each step interleaves the first half of the rows with the second; after log2(TURNED) of them, all are turned.
+        halves = [list(range(start, start + TURNED // 2)) for start in (0, TURNED // 2)]
+        lanes = [[lane for one in half for lane in (one, one + TURNED)] for half in halves]
+        lanes = [ir.Constant(ir.VectorType(ir.IntType(32), TURNED), lane) for lane in lanes]
+        for _ in range(TURNED.bit_length() - 1):
+            pairs = zip(rows[: TURNED // 2], rows[TURNED // 2 :], strict=True)
+            rows = [builder.shuffle_vector(*pair, lane) for pair in pairs for lane in lanes]
+        for row, pointer in zip(rows, rows_of(4, channel, sample, spike), strict=True):
+            builder.store(row, pointer).align = 2
+        return context.get_dummy_value()
+
+    if not are_contiguous(windows, by_channel):
+        return None
+    return types.void(windows, spike, sample, channel, by_channel), generate
+
+
+turn_tile = _turn_tile_of_arrays if numba.config.DISABLE_JIT else intrinsic(_turning_code)
 add_tile = _add_tile_of_arrays if numba.config.DISABLE_JIT else intrinsic(_tile_code)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ephys_postprocess.kernels._count_tile import COLUMNS_AT_ONCE, TILE, add_tile
+from ephys_postprocess.kernels._count_tile import COLUMNS_AT_ONCE, TILE, TURNED, add_tile, turn_tile
 from ephys_postprocess.kernels._jit import kernel
 
 SPIKES_AT_ONCE = 64  # stay in cache while every channel is picked from them
@@ -23,10 +23,17 @@ def counts_by_channel(windows, by_channel):
     num_channels = by_channel.shape[0]
     for first in range(0, num_spikes, SPIKES_AT_ONCE):
         last = min(first + SPIKES_AT_ONCE, num_spikes)
+        if min(last - first, num_channels) < TURNED:
+            for sample in range(num_samples):
+                for channel in range(num_channels):
+                    for spike in range(first, last):
+                        by_channel[channel, sample, spike] = windows[spike, sample, channel]
+            continue
         for sample in range(num_samples):
-            for channel in range(num_channels):
-                for spike in range(first, last):
-                    by_channel[channel, sample, spike] = windows[spike, sample, channel]
+            for channel in range(0, num_channels, TURNED):
+                channel = min(channel, num_channels - TURNED)  # the last tile overlaps the one before
+                for spike in range(first, last, TURNED):
+                    turn_tile(windows, min(spike, last - TURNED), sample, channel, by_channel)
     by_channel[:, num_samples:] = 0
     by_channel[:, :num_samples, num_spikes:] = 0
 

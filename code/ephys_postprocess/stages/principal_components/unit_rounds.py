@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from ephys_postprocess.stages.principal_components.scratch import empty_on_a_line
 from ephys_postprocess.stages.principal_components.snippet_blocks import block_size, blocks_of_unit
 
 ROUND_BYTES = 48 * 2**20  # of the waveforms of the units fitted side by side, and as much of the next ones'
@@ -30,7 +31,7 @@ class UnitRounds:
                 used = self._sizes[unit_index]
             self._rounds[-1].append(int(unit_index))
         largest = max((self._sizes[units].sum() for units in self._rounds), default=0)
-        self._buffers = [np.empty(largest, dtype=dtype) for _ in range(2)]  # one is fitted, the other filled
+        self._buffers = [empty_on_a_line(largest, dtype) for _ in range(2)]  # one is fitted, the other filled
 
     @property
     def num_rounds(self):
