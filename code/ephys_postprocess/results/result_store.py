@@ -27,9 +27,11 @@ from ephys_postprocess.machine.threads import map_in_threads
 from ephys_postprocess.records import Table
 
 # Bytes depend on the data alone. For waveforms, most of a result: level 1 is two to four times faster than
-# SpikeInterface's 5 and about 5 % larger. All else is mostly zeros (dense templates) or noise that nothing makes
-# smaller: three to six times faster again, for some 3 % of the result.
-COMPRESSOR = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
+# SpikeInterface's 5 and about 5 % larger; blocks of half a megabyte take half as long as Blosc's own of 32 kB, to write
+# and to read, for the same size (those of 128 or 256 kB are larger: zstd has other presets for short input). All else
+# is mostly zeros (dense templates) or noise that nothing makes smaller: LZ4 is three to six times faster again, and
+# adds some 3 % to the result.
+COMPRESSOR = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE, blocksize=512 * 1024)
 QUICK_COMPRESSOR = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
 CHUNK_BYTES = 8 * 1024**2  # small enough to compress side by side, large enough for few files
 
