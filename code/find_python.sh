@@ -108,8 +108,13 @@ choose_python() { # code folder, lock file name
     if [[ -n "${CAPSULE_PYTHON:-}" ]]; then
         return 0
     fi
+    local -A asked=() # side by side: behind a shim, as of pyenv, each takes a tenth of a second
     for candidate in python3 python; do
-        if is_prepared "$candidate" "$2"; then
+        is_prepared "$candidate" "$2" &
+        asked[$candidate]="$!"
+    done
+    for candidate in python3 python; do
+        if wait "${asked[$candidate]}"; then
             CAPSULE_PYTHON="$candidate"
             return 0
         fi

@@ -1,5 +1,6 @@
 """All recordings of a call, one after the other; what happens to one of them stands in `recording.py`."""
 
+import gc
 import logging
 import time
 from contextlib import nullcontext
@@ -72,6 +73,8 @@ def _run_isolated(item: RecordingInput, found: Found, parameters: Parameters, ex
         with files.held():
             with signals_wait():  # a module half imported makes another exception of a signal's, with a traceback
                 from ephys_postprocess.commands.recording import postprocess_recording
+            if not gc.get_freeze_count():
+                gc.freeze()  # what was imported stays: collecting garbage need not look through it again and again
             with _inputs_of(item, execution) as ready:
                 return postprocess_recording(ready, found, files, parameters, execution)
     except Exception as error:  # noqa: BLE001 - one recording's failure, told with its traceback, stops no other

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ephys_postprocess.kernels.waveforms import gather_windows, scale_windows
-from ephys_postprocess.machine.threads import map_in_threads
+from ephys_postprocess.machine.threads import map_in_threads, start_threads
 from ephys_postprocess.records import Sparsity, SpikeTrains
 from ephys_postprocess.stages.traces.reading import for_each_stretch
 from ephys_postprocess.stages.traces.stretches import Stretch, Windows, plan_stretches
@@ -101,7 +101,9 @@ class WaveformSource:
 
     def close(self) -> None:
         """Give the scratch file back; nothing can be gathered after."""
-        self._file.close()
+        # What lies in the page cache of it takes the kernel a tenth of a second a gigabyte; nobody waits for that.
+        if not start_threads(self._file.close, 1):
+            self._file.close()
 
     def holds(self, selection: WaveformSelection) -> bool:
         """Whether these are the windows of another selection, too: the same spikes, in the same order."""
