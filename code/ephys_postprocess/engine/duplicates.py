@@ -11,6 +11,10 @@ from ephys_postprocess.stages.spike_trains.deduplicate import Deduplication, ded
 
 logger = logging.getLogger(__name__)
 
+# How far noise moves the peak of a rough template. Of two duplicates the better aligned one is also the larger at the
+# spike, which noise disturbs less: of 177 pairs, 6 are guessed wrong instead of 10.
+ROUGH_SHIFT_SAMPLES = 1
+
 
 @dataclass(frozen=True)
 class KeptUnits:
@@ -30,7 +34,7 @@ Peaks = tuple[np.ndarray, np.ndarray]  # as `template_peaks` returns them
 
 
 def expected_to_stay(inputs: Inputs, peaks: Peaks | None, duplicate_threshold: float | None) -> np.ndarray | None:
-    """bool (num_units,): what `remove_duplicates` would say if these were the peaks of the templates.
+    """bool (num_units,): what `remove_duplicates` will probably say, from the peaks of rough templates.
 
     None where these are not known, and some units look like duplicates of each other.
     """
@@ -38,7 +42,7 @@ def expected_to_stay(inputs: Inputs, peaks: Peaks | None, duplicate_threshold: f
     if duplicate_threshold is None or num_units == 0:
         return np.ones(num_units, dtype=bool)
     if peaks is not None:
-        return _deduplicate(inputs, peaks, duplicate_threshold).is_kept
+        return _deduplicate(inputs, peaks, duplicate_threshold, ROUGH_SHIFT_SAMPLES).is_kept
     alike = _deduplicate(inputs, (np.zeros(num_units, dtype=np.int64), np.zeros(num_units)), duplicate_threshold)
     return alike.is_kept if alike.is_kept.all() else None
 
@@ -63,10 +67,15 @@ def remove_duplicates(
     return KeptUnits(found.is_kept, duplicates, mixtures_told(found.mixtures, inputs.loaded.sorting.unit_ids))
 
 
-def _deduplicate(inputs, peaks, duplicate_threshold) -> Deduplication:
-    threshold, num_threads = duplicate_threshold, inputs.num_threads
+def _deduplicate(inputs, peaks, duplicate_threshold, shift_tolerance_samples=0) -> Deduplication:
     inputs.spikes.let_order_go()  # another order takes its place meanwhile
-    return deduplicate(inputs.spikes, *peaks, duplicate_threshold=threshold, num_threads=num_threads)
+    return deduplicate(
+        inputs.spikes,
+        *peaks,
+        duplicate_threshold=duplicate_threshold,
+        num_threads=inputs.num_threads,
+        shift_tolerance_samples=shift_tolerance_samples,
+    )
 
 
 def mixtures_told(mixtures: dict[int, tuple[int, ...]], unit_ids) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def deduplicate(
     *,
     duplicate_threshold: float,
     num_threads: int,
+    shift_tolerance_samples: int = 0,
 ) -> Deduplication:
     """Units to remove because more than `duplicate_threshold` of their spikes are in a unit that stays.
 
@@ -58,6 +59,8 @@ def deduplicate(
         From `template_peaks`.
     duplicate_threshold : float
     num_threads : int
+    shift_tolerance_samples : int
+        Peaks count as equally close up to this difference.
 
     References
     ----------
@@ -71,7 +74,7 @@ def deduplicate(
     counts = count_coincidences(spikes, shifts, delta_samples, num_threads)
     pairs = find_redundant_pairs(counts, num_spikes, duplicate_threshold)
     shares = counts / np.maximum(num_spikes, 1)[:, np.newaxis]
-    is_first_worse = _is_first_worse(pairs, shifts, peak_amplitudes)
+    is_first_worse = _is_first_worse(pairs, shifts, peak_amplitudes, shift_tolerance_samples)
     found = choose_survivors(pairs, is_first_worse, shares, duplicate_threshold, num_spikes)
     removed, kept = found.removed_unit_indices, found.kept_unit_indices
     return Deduplication(found.is_kept, removed, kept, shares[removed, kept], found.mixtures)
@@ -169,8 +172,8 @@ def _symmetric_matches(counts, num_spikes):
     return np.minimum(np.maximum(counts, counts.T), num_spikes[np.newaxis, :]).astype(np.float64)
 
 
-def _is_first_worse(pairs, shifts, amplitudes):
+def _is_first_worse(pairs, shifts, amplitudes, shift_tolerance):
     first, second = pairs.T
     distances = np.abs(shifts)
-    is_equal = distances[first] == distances[second]
+    is_equal = np.abs(distances[first] - distances[second]) <= shift_tolerance
     return np.where(is_equal, amplitudes[first] < amplitudes[second], distances[first] > distances[second])
