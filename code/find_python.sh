@@ -113,12 +113,14 @@ choose_python() { # code folder, lock file name
         is_prepared "$candidate" "$2" &
         asked[$candidate]="$!"
     done
-    for candidate in python3 python; do
+    for candidate in python python3; do # for both, even if one is enough: nobody else would
         if wait "${asked[$candidate]}"; then
             CAPSULE_PYTHON="$candidate"
-            return 0
         fi
     done
+    if [[ -n "${CAPSULE_PYTHON:-}" ]]; then
+        return 0
+    fi
     name="${2%.lock}-$(cksum <"$lock_file" | tr -c '0-9\n' '-')"
     local caches
     mapfile -t caches < <(cache_folders)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 CODE = Path(__file__).resolve().parents[2]
-# Nothing on PATH is prepared, and making an environment is quick.
+# What PREPARED names on PATH is prepared, and making an environment is quick.
 SCRIPT = """
 set -euo pipefail
 source "$1/find_python.sh"
-is_prepared() { return 1; }
+is_prepared() { [[ " ${PREPARED:-} " == *" $1 "* ]]; }
 make_environment() { mkdir -- "$1" && touch -- "$1/complete"; }
 find_python "$1" requirements.lock
 printf '%s' "$CAPSULE_PYTHON"
@@ -51,6 +51,11 @@ def test_made_once_in_the_users_cache(find, tmp_path):
     assert python.parts[-2:] == ("bin", "python")
     assert find(HOME=str(tmp_path / "record")) == (0, python, "")
     assert find(XDG_CACHE_HOME=str(tmp_path / "x"))[1].is_relative_to(tmp_path / "x")
+
+
+@pytest.mark.parametrize(("prepared", "chosen"), [("python python3", "python3"), ("python", "python")])
+def test_what_is_prepared_on_path_comes_first(find, tmp_path, prepared, chosen):
+    assert find(HOME=str(tmp_path / "record"), PREPARED=prepared) == (0, Path(chosen), "")
 
 
 def test_nobody_else_may_write_there_whatever_the_umask(find, tmp_path):

@@ -110,7 +110,8 @@ def _pc_spikes(projections, spike_unit_indices, mask, main_channel_indices) -> P
         np.asarray(main_channel_indices, dtype=np.int64),
         is_by_channel,
     )
-    _ = spikes.packed_means, spikes.rows_by_unit, spikes.unit_scatters  # so that no two threads make them at once
+    # So that no two threads make them at once.
+    _ = spikes.packed_means, spikes.rows_by_unit, spikes.sizes, spikes.unit_scatters
     return spikes
 
 
