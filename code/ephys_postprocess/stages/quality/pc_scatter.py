@@ -16,6 +16,9 @@ from ephys_postprocess.stages.quality.pc_neighborhoods import BLOCK_ROWS, Neighb
 # float32, whose rounding (6e-8, squared 4e-15) leaves about that much of an exact dependence.
 _SINGULAR_SHARE = 1e-12
 
+# Units' moments that may be kept, or as much as the projections take where that is more.
+KEPT_BYTES = 128 * 2**20
+
 
 @dataclass(frozen=True)
 class Scatter:
@@ -68,12 +71,12 @@ def _packed_features(neighborhood: Neighborhood, units: np.ndarray) -> np.ndarra
 
 
 def _kept_scatter(spikes: PcSpikes, unit: int) -> np.ndarray:
-    """`unit_scatter`, made once a unit as long as all of them take less memory than the projections."""
+    """`unit_scatter`, made once a unit as long as there is room for it: dense ones would take gigabytes."""
     kept = spikes.unit_scatters
     if unit in kept:
         return kept[unit]
     scatter = unit_scatter(spikes, unit)  # two threads may make it at once, and make the same
-    if (len(kept) + 1) * scatter.nbytes <= spikes.projections.nbytes:
+    if (len(kept) + 1) * scatter.nbytes <= max(KEPT_BYTES, spikes.projections.nbytes):
         kept[unit] = scatter
     return scatter
 

@@ -118,13 +118,20 @@ def test_second_moments_are_those_of_all_the_spikes(seed):
             np.testing.assert_allclose(ours, features.T @ features, rtol=1e-9, atol=1e-9)
 
 
-def test_kept_moments_take_no_more_memory_than_projections():
+def test_moments_are_kept_as_long_as_there_is_room(monkeypatch):
     projections, units, mask, main_channels = some_spikes(0, num_units=9, num_channels=7, num_spikes=100)
-    spikes = pc_neighborhoods.PcSpikes(projections, units, Sparsity(mask), main_channels, is_by_channel=True)
-    for target in range(9):
-        pc_scatter.scatter_of_others(pc_neighborhoods.neighborhood_of(spikes, target))
-    kept_bytes = sum(scatter.nbytes for scatter in spikes.unit_scatters.values())
-    assert 0 < kept_bytes <= projections.nbytes < 9 * pc_scatter.unit_scatter(spikes, 0).nbytes
+    kept = []
+    for room in (pc_scatter.KEPT_BYTES, 0):
+        monkeypatch.setattr(pc_scatter, "KEPT_BYTES", room)
+        spikes = pc_neighborhoods.PcSpikes(projections, units, Sparsity(mask), main_channels, is_by_channel=True)
+        moments = [
+            pc_scatter.scatter_of_others(pc_neighborhoods.neighborhood_of(spikes, target)) for target in range(9)
+        ]
+        kept.append((sum(scatter.nbytes for scatter in spikes.unit_scatters.values()), moments))
+    (all_bytes, with_room), (few_bytes, without_room) = kept
+    assert 0 < few_bytes <= projections.nbytes < all_bytes
+    for first, second in zip(with_room, without_room, strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_beyond_the_farthest_of_weight_no_tail_counts():
