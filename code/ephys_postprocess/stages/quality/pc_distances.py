@@ -32,7 +32,7 @@ def distances_that_count(neighborhood: Neighborhood, whitening: np.ndarray) -> n
             is_near = nearest <= root_of_weight
             counted.append(cloud.squared_distances(block[is_near]))
             farthest.append(upper)
-            screened.append((start, np.where(is_near, np.inf, nearest)))
+            screened.append((start, np.where(is_near, np.nan, nearest)))  # NaN is within no limit
         num_seen, num_counted = num_seen + farthest[-1].size, num_counted + counted[-1].size
     farthest = np.concatenate(farthest)
     rank = min(num_target, farthest.size) - 1

@@ -134,6 +134,19 @@ def test_moments_are_kept_as_long_as_there_is_room(monkeypatch):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e25])
+def test_the_unit_of_projections_does_not_matter(scale):
+    # at 1e25 squares are beyond float32, in which distances are screened
+    projections, units, mask, main_channels = some_spikes(2, num_units=9, num_channels=7, num_spikes=1500)
+    scaled = (projections * scale).astype(np.float32)
+    metrics = {"mahalanobis": {}, "d_prime": {}}
+    expected, _ = stage.pc_metrics(projections, units, mask, main_channels, metrics, 1)
+    found, _ = stage.pc_metrics(scaled, units, mask, main_channels, metrics, 1)
+    for name, values in expected.items():
+        # The scaled projections are rounded to float32.
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+
+
 def test_beyond_the_farthest_of_weight_no_tail_counts():
     for num_dimensions in (1, 5, 90, 400):
         far = pc_distances.farthest_of_weight(num_dimensions)
